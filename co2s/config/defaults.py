@@ -1,0 +1,116 @@
+"""The project's configuration keys: each once, with its default and one comment."""
+
+from co2s.d2 import CfgNode as CN
+from co2s.d2 import get_cfg
+
+
+def get_co2s_cfg() -> CN:
+    """detectron2's default configuration plus the project's keys."""
+    cfg = get_cfg()
+    add_co2s_config(cfg)
+    return cfg
+
+
+def add_co2s_config(cfg: CN) -> None:
+    """Add the project's keys to a detectron2 configuration, in place."""
+    _add_data(cfg)
+    _add_model(cfg)
+    _add_schedule(cfg)
+
+
+def _add_data(cfg: CN) -> None:
+    cfg.DATASETS.LABELED = ()  # registered names of the labelled training streams
+    cfg.DATASETS.UNLABELED = ()  # registered names of the unlabelled training streams
+    cfg.DATASETS.VAL = ()  # the best checkpoint is chosen here; empty: on DATASETS.TEST, and said so
+    cfg.DATASETS.ROOT = ""  # overrides $DETECTRON2_DATASETS/<root of the spec>
+    cfg.DATALOADER.CUTMIX_PARTNER = "other"  # "same": a crop of the image itself (authors' release)
+
+    cfg.INPUT.FORMAT = "RGB"
+    cfg.INPUT.MIN_SIZE_TEST = 0  # the model resizes (INPUT.TEST_BASE_SIZE), the predictor does not
+    cfg.INPUT.RESIZE = "fit"  # "fit" BASE_SIZE x ratio, "long_side" x ratio, or "none"
+    cfg.INPUT.BASE_SIZE = (2048, 512)  # long and short side in pixels, for RESIZE "fit"
+    cfg.INPUT.RATIO_RANGE = (0.5, 2.0)
+    cfg.INPUT.TEST_BASE_SIZE = (0, 0)  # long and short side at inference; zeros: no resize
+    cfg.INPUT.CROP_SIZE = 512  # side of the square training crop and test window, pixels
+    cfg.INPUT.FLIP = 0.5  # probability of a horizontal flip
+    cfg.INPUT.ROTATE90 = False  # also draw vertical flips and quarter turns
+    cfg.INPUT.STRONG = CN()
+    cfg.INPUT.STRONG.JITTER_PROB = 0.8
+    cfg.INPUT.STRONG.BRIGHTNESS = 0.5
+    cfg.INPUT.STRONG.CONTRAST = 0.5
+    cfg.INPUT.STRONG.SATURATION = 0.5
+    cfg.INPUT.STRONG.HUE = 0.25
+    cfg.INPUT.STRONG.GRAY_PROB = 0.2
+    cfg.INPUT.STRONG.BLUR_PROB = 0.5
+    cfg.INPUT.STRONG.BLUR_SIGMA = (0.1, 2.0)
+    cfg.INPUT.CUTMIX = CN()
+    cfg.INPUT.CUTMIX.PROB = 0.5
+    cfg.INPUT.CUTMIX.AREA = (0.02, 0.4)  # share of the crop
+    cfg.INPUT.CUTMIX.ASPECT = (0.3, 1 / 0.3)
+
+
+def _add_model(cfg: CN) -> None:
+    cfg.MODEL.META_ARCHITECTURE = "Co2S"
+    cfg.MODEL.PIXEL_MEAN = [123.675, 116.28, 103.53]  # ImageNet, RGB, 0..255
+    cfg.MODEL.PIXEL_STD = [58.395, 57.12, 57.375]
+    cfg.MODEL.NUM_CLASSES = 0  # 0: as many as the training (else test) dataset declares
+    cfg.MODEL.GLOBAL = _student("CLIPViT", "ViT-B-16-quickgelu", [0, 4, 11], "TextPrototypes")
+    cfg.MODEL.LOCAL = _student("TimmViT", "vit_base_patch16_dinov3", [2, 7, 11], "LearnableQueries")
+
+    cfg.MODEL.CO2S = CN()
+    cfg.MODEL.CO2S.FUSION = "confidence"  # or "mean", "global", "local"
+    cfg.MODEL.CO2S.STUDENT_MAPS = True  # also return each student's own map at inference
+    cfg.MODEL.CO2S.THRESHOLD = 0.95  # tau: a pseudo-label counts from this confidence on
+    cfg.MODEL.CO2S.STRONG_WEIGHTS = (0.25, 0.25)  # of the two strong views
+    cfg.MODEL.CO2S.FEATURE_WEIGHT = 0.5  # of the feature-perturbed view
+    cfg.MODEL.CO2S.FEATURE_DROPOUT = 0.5
+    cfg.MODEL.CO2S.STABILITY_WEIGHT = 0.5  # lambda after its ramp
+    cfg.MODEL.CO2S.STABILITY_RAMP = 0.2  # share of the steps over which lambda rises
+    cfg.MODEL.CO2S.STABILITY_GRADIENT = True  # False: detached, as in the authors' release
+
+
+def _student(backbone: str, model: str, features: list[int], guidance: str) -> CN:
+    """The keys of one student; zeros and empty strings mean "as the named model has it"."""
+    node = CN()
+    node.BACKBONE = CN()
+    node.BACKBONE.NAME = backbone  # in BACKBONE_REGISTRY
+    node.BACKBONE.MODEL = model  # open_clip's or timm's name of the architecture
+    node.BACKBONE.WEIGHTS = ""  # a local state-dict file of that library; empty: random
+    node.BACKBONE.FEATURES = features  # layers of the shallow skip, the deep skip, the dense map
+    node.BACKBONE.TRAINABLE = ["attn"]  # parts of the names of trained parameters; [""]: all
+    node.BACKBONE.WIDTH = 0
+    node.BACKBONE.DEPTH = 0
+    node.BACKBONE.HEADS = 0
+    node.BACKBONE.PATCH_SIZE = 0
+    node.BACKBONE.IMAGE_SIZE = 0  # of the learned position embedding's grid, pixels
+    node.BACKBONE.OUTPUT_DIM = 0  # of CLIP's joint embedding
+    node.BACKBONE.ACTIVATION = ""  # "quick_gelu" or "gelu" (CLIPViT)
+    node.BACKBONE.LAYER_NORM_EPS = 0.0
+    node.GUIDANCE = CN()
+    node.GUIDANCE.NAME = guidance  # in GUIDANCE_REGISTRY
+    node.GUIDANCE.PROTOTYPES = ""  # .npy or .npz file of text prototypes (N, C); empty: a stand-in
+    node.GUIDANCE.INIT_STD = 0.02  # of learnable queries
+    node.HEAD = CN()
+    node.HEAD.NAME = "GuidedMaskHead"  # in HEAD_REGISTRY
+    node.HEAD.DIM = 128  # D
+    node.HEAD.DILATIONS = (6, 12, 18)
+    node.HEAD.CLASS_LAYERS = 2
+    node.HEAD.CLASS_HEADS = 4
+    node.HEAD.CLASS_POOL = 4  # pooling before class reasoning
+    node.HEAD.UP_DIMS = (64, 32)
+    node.HEAD.SKIP_DIMS = (32, 16)  # of the deep and of the shallow skip
+    return node
+
+
+def _add_schedule(cfg: CN) -> None:
+    cfg.SOLVER.EPOCHS = 0  # passes over the unlabelled pool; 0: SOLVER.MAX_ITER counts
+    cfg.SOLVER.BASE_LR = 1e-4
+    cfg.SOLVER.BACKBONE_MULTIPLIER = 0.01
+    cfg.SOLVER.GUIDANCE_MULTIPLIER = 1.0
+    cfg.SOLVER.HEAD_MULTIPLIER = 10.0
+    cfg.SOLVER.WEIGHT_DECAY = 0.01
+    cfg.SOLVER.POLY_POWER = 0.9
+    cfg.TEST.STRIDE_RATIO = 5 / 6  # of the window
+    cfg.TEST.WINDOW_BATCH = 4  # windows that pass the model together
+    cfg.TEST.PANELS = 8  # validation images drawn as panels; 0: none
+    cfg.TEST.ABSENT_AS_ZERO = False  # True: an absent class has IoU 0 (authors' release)

@@ -1,0 +1,34 @@
+"""Atrous spatial pyramid pooling with GroupNorm and a residual."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+def conv_norm_relu(c_in: int, c_out: int, kernel: int, dilation: int = 1) -> nn.Sequential:
+    """Convolution without bias, GroupNorm in groups of 16 channels, ReLU."""
+    padding = dilation * (kernel // 2)
+    return nn.Sequential(
+        nn.Conv2d(c_in, c_out, kernel, padding=padding, dilation=dilation, bias=False),
+        nn.GroupNorm(max(c_out // 16, 1), c_out),
+        nn.ReLU(inplace=True),
+    )
+
+
+class ASPP(nn.Module):
+    """Spatial reasoning of the decoder (method section 2, step 3): (B, D, h, w) -> the same."""
+
+    def __init__(self, dim: int, dilations: Sequence[int]):
+        super().__init__()
+        self.branches = nn.ModuleList(
+            [conv_norm_relu(dim, dim, 1)] + [conv_norm_relu(dim, dim, 3, d) for d in dilations]
+        )
+        self.pool = conv_norm_relu(dim, dim, 1)
+        self.project = conv_norm_relu(dim * (len(dilations) + 2), dim, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # A 1x1 map resized bilinearly is constant, so expanding says the same without the work.
+        pooled = self.pool(x.mean(dim=(2, 3), keepdim=True)).expand_as(x)
+        parts = [branch(x) for branch in self.branches] + [pooled]
+        return x + self.project(torch.cat(parts, dim=1))

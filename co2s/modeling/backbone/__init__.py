@@ -1,0 +1,16 @@
+"""Backbones: image -> dense map and two skip maps, registered by name."""
+
+from .build import build_backbone, freeze_except
+from .clip_vit import CLIPViT
+from .features import DENSE, SKIP_DEEP, SKIP_SHALLOW
+from .timm_vit import TimmViT
+
+__all__ = [
+    "DENSE",
+    "SKIP_DEEP",
+    "SKIP_SHALLOW",
+    "CLIPViT",
+    "TimmViT",
+    "build_backbone",
+    "freeze_except",
+]

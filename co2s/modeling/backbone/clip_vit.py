@@ -1,0 +1,128 @@
+"""CLIP's ViT as a dense backbone: open_clip's modules, read along MaskCLIP's value path."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import open_clip
+import torch
+import torch.nn.functional as F
+from open_clip.transformer import LayerNorm, QuickGELU, VisionTransformer
+from torch import Tensor, nn
+
+from co2s.d2 import BACKBONE_REGISTRY, Backbone, CfgNode, ShapeSpec, configurable
+
+from .build import load_weights
+from .features import DENSE, SKIP_DEEP, SKIP_SHALLOW, pad_to_multiple, to_map
+
+ACTIVATIONS = {"gelu": nn.GELU, "quick_gelu": QuickGELU}
+
+
+@BACKBONE_REGISTRY.register()
+class CLIPViT(Backbone):
+    """CLIP's vision transformer (method section 2, the global student).
+
+    The dense map is the value path of the last layer in CLIP's joint embedding, L2-normalised;
+    the skips are the value paths of two earlier layers. Inputs are padded to whole patches.
+    """
+
+    @configurable
+    def __init__(self, *, visual: VisionTransformer, features: Sequence[int]):
+        super().__init__()
+        depth = len(visual.transformer.resblocks)
+        if len(features) != 3 or not 0 <= min(features) <= max(features) == depth - 1:
+            raise ValueError(
+                f"CLIPViT reads a shallow layer, a deep layer and its last one ({depth - 1} of "
+                f"{depth}); FEATURES is {list(features)}."
+            )
+        self.visual = visual
+        self.features = dict(zip((SKIP_SHALLOW, SKIP_DEEP, DENSE), features, strict=True))
+        self.patch_size: int = visual.patch_size[0]
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
+        node = cfg.BACKBONE
+        visual = _build_visual(node)
+        if node.WEIGHTS:
+            load_weights(visual, node.WEIGHTS)
+        return {"visual": visual, "features": node.FEATURES}
+
+    @property
+    def size_divisibility(self) -> int:
+        return self.patch_size
+
+    def output_shape(self) -> dict[str, ShapeSpec]:
+        width = self.visual.conv1.out_channels
+        channels = {SKIP_SHALLOW: width, SKIP_DEEP: width, DENSE: self.visual.output_dim}
+        return {k: ShapeSpec(channels=c, stride=self.patch_size) for k, c in channels.items()}
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Normalised images (B, 3, H, W) -> the three maps at 1 / patch_size of the size."""
+        x = self.visual.conv1(pad_to_multiple(images, self.patch_size))
+        grid = (x.shape[2], x.shape[3])
+        x = self._embed(x.flatten(2).transpose(1, 2), grid)
+        blocks = self.visual.transformer.resblocks
+        maps = {}
+        for i, block in enumerate(blocks):
+            for name, layer in self.features.items():
+                if layer == i:
+                    maps[name] = self._finish(name, value_path(block, x[:, 1:]), grid)
+            # The last layer's own attention mixing is never used.
+            x = block(x) if i < len(blocks) - 1 else x
+        return maps
+
+    def _embed(self, patches: Tensor, grid: tuple[int, int]) -> Tensor:
+        cls_token = self.visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
+        x = torch.cat([cls_token, patches], dim=1)
+        positions = resize_positions(
+            self.visual.positional_embedding, self.visual.grid_size, grid
+        )
+        return self.visual.ln_pre(x + positions.to(x.dtype))
+
+    def _finish(self, name: str, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        if name == DENSE:
+            tokens = F.normalize(self.visual.ln_post(tokens) @ self.visual.proj, dim=-1)
+        return to_map(tokens, grid)
+
+
+def value_path(block: nn.Module, x: Tensor) -> Tensor:
+    """A CLIP layer without attention mixing, tokens (B, L, C) -> (B, L, C) (MaskCLIP)."""
+    attn, width = block.attn, x.shape[-1]
+    weight, bias = attn.in_proj_weight[2 * width :], attn.in_proj_bias[2 * width :]
+    values = F.linear(block.ln_1(x), weight, bias)
+    x = x + block.ls_1(attn.out_proj(values))
+    return x + block.ls_2(block.mlp(block.ln_2(x)))
+
+
+def resize_positions(embedding: Tensor, grid: tuple[int, int], new_grid: tuple[int, int]) -> Tensor:
+    """Position embedding (1 + h*w, C), cls token first, resized bicubically to a new grid."""
+    if tuple(grid) == tuple(new_grid):
+        return embedding
+    patches = to_map(embedding[None, 1:], grid)
+    patches = F.interpolate(patches, size=new_grid, mode="bicubic", align_corners=False)
+    return torch.cat([embedding[:1], patches[0].flatten(1).T], dim=0)
+
+
+def _build_visual(node: CfgNode) -> VisionTransformer:
+    named = open_clip.get_model_config(node.MODEL)
+    if named is None or "timm_model_name" in named["vision_cfg"]:
+        known = [m for m in open_clip.list_models() if m.startswith("ViT-")]
+        raise ValueError(f"open_clip has no ViT named {node.MODEL!r}; it has {', '.join(known)}.")
+    vision = named["vision_cfg"]
+    width = node.WIDTH or vision["width"]
+    quick = named.get("quick_gelu", False)
+    activation = node.ACTIVATION or ("quick_gelu" if quick else "gelu")
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"ACTIVATION is {activation!r}; it may be {', '.join(ACTIVATIONS)}.")
+    return VisionTransformer(
+        image_size=node.IMAGE_SIZE or vision["image_size"],
+        patch_size=node.PATCH_SIZE or vision["patch_size"],
+        width=width,
+        layers=node.DEPTH or vision["layers"],
+        heads=node.HEADS or width // vision.get("head_width", 64),
+        mlp_ratio=vision.get("mlp_ratio", 4.0),
+        ls_init_value=vision.get("ls_init_value"),
+        output_dim=node.OUTPUT_DIM or named["embed_dim"],
+        act_layer=ACTIVATIONS[activation],
+        norm_layer=partial(LayerNorm, eps=node.LAYER_NORM_EPS or 1e-5),
+    )

@@ -1,0 +1,83 @@
+"""Any timm ViT, DINOv3's above all, as a dense backbone."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import timm
+from torch import Tensor, nn
+
+from co2s.d2 import BACKBONE_REGISTRY, Backbone, CfgNode, ShapeSpec, configurable
+
+from .build import load_weights
+from .features import DENSE, SKIP_DEEP, SKIP_SHALLOW, pad_to_multiple
+
+
+@BACKBONE_REGISTRY.register()
+class TimmViT(Backbone):
+    """A timm vision transformer read at three blocks (method section 2, the local student).
+
+    All three maps pass the final LayerNorm; class and register tokens are left out. Inputs are
+    padded to whole patches.
+    """
+
+    @configurable
+    def __init__(self, *, vit: nn.Module, features: Sequence[int]):
+        super().__init__()
+        depth = len(vit.blocks)
+        if len(features) != 3 or sorted(features) != list(features) or features[-1] >= depth:
+            raise ValueError(
+                f"TimmViT reads three of its blocks 0..{depth - 1} in rising order; "
+                f"FEATURES is {list(features)}."
+            )
+        self.vit = vit
+        self.features = dict(zip((SKIP_SHALLOW, SKIP_DEEP, DENSE), features, strict=True))
+        self.patch_size: int = vit.patch_embed.patch_size[0]
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
+        node = cfg.BACKBONE
+        vit = _build_vit(node)
+        if node.WEIGHTS:
+            load_weights(vit, node.WEIGHTS)
+        return {"vit": vit, "features": node.FEATURES}
+
+    @property
+    def size_divisibility(self) -> int:
+        return self.patch_size
+
+    def output_shape(self) -> dict[str, ShapeSpec]:
+        shape = ShapeSpec(channels=self.vit.embed_dim, stride=self.patch_size)
+        return dict.fromkeys((SKIP_SHALLOW, SKIP_DEEP, DENSE), shape)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Normalised images (B, 3, H, W) -> the three maps at 1 / patch_size of the size."""
+        indices = sorted(set(self.features.values()))
+        maps = self.vit.forward_intermediates(
+            pad_to_multiple(images, self.patch_size),
+            indices=indices,
+            norm=True,
+            stop_early=True,
+            intermediates_only=True,
+        )
+        by_index = dict(zip(indices, maps, strict=True))
+        return {name: by_index[index] for name, index in self.features.items()}
+
+
+def _build_vit(node: CfgNode) -> nn.Module:
+    if node.MODEL not in timm.list_models():
+        near = timm.list_models(f"*{node.MODEL.split('_')[-1]}*")[:8] or ["timm.list_models()"]
+        raise ValueError(f"timm has no model named {node.MODEL!r}; near it: {', '.join(near)}.")
+    changes: dict[str, Any] = {
+        "embed_dim": node.WIDTH,
+        "depth": node.DEPTH,
+        "num_heads": node.HEADS,
+        "patch_size": node.PATCH_SIZE,
+        "img_size": node.IMAGE_SIZE,
+    }
+    changes = {key: value for key, value in changes.items() if value}
+    if node.LAYER_NORM_EPS:
+        changes["norm_layer"] = partial(nn.LayerNorm, eps=node.LAYER_NORM_EPS)
+    return timm.create_model(
+        node.MODEL, pretrained=False, num_classes=0, dynamic_img_size=True, **changes
+    )

@@ -1,0 +1,81 @@
+"""The vision-language guided decoder: mask classification, one mask for each class vector."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from co2s.d2 import CfgNode, ShapeSpec, configurable
+from co2s.layers import ASPP, ClassReasoning, Upsample
+
+from ..backbone.features import DENSE, SKIP_DEEP, SKIP_SHALLOW
+from .build import HEAD_REGISTRY
+
+GUIDANCE_DIM = 128  # of the projected class vectors that join the class tokens
+
+
+@HEAD_REGISTRY.register()
+class GuidedMaskHead(nn.Module):
+    """Similarity -> spatial reasoning -> class reasoning -> two upsamplings (method section 2).
+
+    From the similarity on, every class is a one-channel map of its own, in a batch of B*N.
+    """
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        input_shape: dict[str, ShapeSpec],
+        dim: int = 128,
+        dilations: Sequence[int] = (6, 12, 18),
+        class_layers: int = 2,
+        class_heads: int = 4,
+        class_pool: int = 4,
+        up_dims: Sequence[int] = (64, 32),
+        skip_dims: Sequence[int] = (32, 16),
+    ):
+        super().__init__()
+        channels = {name: shape.channels for name, shape in input_shape.items()}
+        self.embed = nn.Conv2d(1, dim, 7, padding=3)
+        self.spatial = ASPP(dim, dilations)
+        self.project_guidance = nn.Linear(channels[DENSE], GUIDANCE_DIM)
+        self.class_layers = nn.ModuleList(
+            ClassReasoning(dim, GUIDANCE_DIM, class_heads, class_pool) for _ in range(class_layers)
+        )
+        self.project_deep = nn.Conv2d(channels[SKIP_DEEP], skip_dims[0], 3, padding=1)
+        self.project_shallow = nn.Conv2d(channels[SKIP_SHALLOW], skip_dims[1], 3, padding=1)
+        self.up1 = Upsample(dim, up_dims[0], skip_dims[0])
+        self.up2 = Upsample(up_dims[0], up_dims[1], skip_dims[1])
+        self.predict = nn.Conv2d(up_dims[1], 1, 3, padding=1)
+
+    @classmethod
+    def from_config(
+        cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]
+    ) -> dict[str, Any]:
+        node = cfg.HEAD
+        return {
+            "input_shape": input_shape,
+            "dim": node.DIM,
+            "dilations": node.DILATIONS,
+            "class_layers": node.CLASS_LAYERS,
+            "class_heads": node.CLASS_HEADS,
+            "class_pool": node.CLASS_POOL,
+            "up_dims": node.UP_DIMS,
+            "skip_dims": node.SKIP_DIMS,
+        }
+
+    def forward(self, maps: dict[str, Tensor], guidance: Tensor) -> Tensor:
+        """Maps (B, C, h, w) of the backbone, class vectors (N, C_t) -> logits (B, N, 4h, 4w)."""
+        guidance = F.normalize(guidance.to(maps[DENSE].dtype), dim=1)
+        similarity = torch.einsum("bchw,nc->bnhw", F.normalize(maps[DENSE], dim=1), guidance)
+        b, n = similarity.shape[:2]
+        x = self.spatial(self.embed(similarity.reshape(b * n, 1, *similarity.shape[2:])))
+        x = x.unflatten(0, (b, n))
+        tokens = F.relu(self.project_guidance(guidance))
+        for layer in self.class_layers:
+            x = layer(x, tokens)
+        x = self.up1(x.flatten(0, 1), F.relu(self.project_deep(maps[SKIP_DEEP])))
+        x = self.up2(x, F.relu(self.project_shallow(maps[SKIP_SHALLOW])))
+        return self.predict(x).view(b, n, *x.shape[-2:])

@@ -1,0 +1,110 @@
+"""StudentPair: what every two-student method shares, and all of it at inference."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from co2s.d2 import CfgNode, configurable
+from co2s.layers import resize
+from co2s.semi import confidence_fusion
+
+from ..sliding_window import fit_size, resize_image, sliding_window_logits
+from ..student import Student, build_student
+
+FUSIONS = ("confidence", "mean", "global", "local")
+
+
+class StudentPair(nn.Module):
+    """A global and a local student, and their fused prediction (method sections 2 and 5).
+
+    In training mode `forward` takes {"labeled": items, "unlabeled": items} and returns a dict of
+    weighted losses; in evaluation mode it takes a list of items as in detectron2. The items' keys
+    are written in `co2s.data`.
+    """
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        global_student: Student,
+        local_student: Student,
+        fusion: str = "confidence",
+        student_maps: bool = True,
+        window: int = 512,
+        stride_ratio: float = 5 / 6,
+        window_batch: int = 4,
+        test_base_size: tuple[int, int] = (0, 0),
+    ):
+        super().__init__()
+        if fusion not in FUSIONS:
+            raise ValueError(f"MODEL.CO2S.FUSION is {fusion!r}; it may be {', '.join(FUSIONS)}.")
+        self.students = nn.ModuleDict({"global": global_student, "local": local_student})
+        self.fusion, self.student_maps = fusion, student_maps
+        self.window, self.stride = window, max(int(window * stride_ratio), 1)
+        self.window_batch, self.test_base_size = window_batch, test_base_size
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
+        return {
+            "global_student": build_student(cfg, cfg.MODEL.GLOBAL),
+            "local_student": build_student(cfg, cfg.MODEL.LOCAL),
+            "fusion": cfg.MODEL.CO2S.FUSION,
+            "student_maps": cfg.MODEL.CO2S.STUDENT_MAPS,
+            "window": cfg.INPUT.CROP_SIZE,
+            "stride_ratio": cfg.TEST.STRIDE_RATIO,
+            "window_batch": cfg.TEST.WINDOW_BATCH,
+            "test_base_size": tuple(cfg.INPUT.TEST_BASE_SIZE),
+        }
+
+    @property
+    def device(self) -> torch.device:
+        return self.students["global"].pixel_mean.device
+
+    def forward(self, batch: Any) -> Any:
+        return self.losses(batch) if self.training else self.inference(batch)
+
+    def losses(self, batch: dict[str, list[dict[str, Any]]]) -> dict[str, Tensor]:
+        """Weighted losses named `loss_<term>_<student>`; each method writes its own."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def inference(self, items: list[dict[str, Any]]) -> list[dict[str, Tensor]]:
+        """For each item {"sem_seg": (N, height, width)} class probabilities of the fusion.
+
+        With `student_maps` also "sem_seg_global" and "sem_seg_local".
+        """
+        return [self._predict(item) for item in items]
+
+    def _predict(self, item: dict[str, Any]) -> dict[str, Tensor]:
+        image = item["image"].to(self.device)
+        height, width = image.shape[-2:]
+        image = resize_image(image, fit_size(height, width, self.test_base_size))
+        output = (item.get("height", height), item.get("width", width))
+        probs = {
+            name: self._probabilities(student, image, output)
+            for name, student in self.students.items()
+            if self.student_maps or self.fusion not in self.students or self.fusion == name
+        }
+        result = {"sem_seg": self._fuse(probs)}
+        if self.student_maps:
+            result.update({f"sem_seg_{name}": p for name, p in probs.items()})
+        return result
+
+    def _probabilities(self, student: nn.Module, image: Tensor, size: tuple[int, int]) -> Tensor:
+        logits = sliding_window_logits(
+            student, image, size=self.window, stride=self.stride, batch=self.window_batch
+        )
+        return resize(logits[None], size, align_corners=True)[0].softmax(dim=0)
+
+    def _fuse(self, probs: dict[str, Tensor]) -> Tensor:
+        if self.fusion == "confidence":
+            return confidence_fusion(probs["global"], probs["local"])
+        if self.fusion == "mean":
+            return (probs["global"] + probs["local"]) / 2
+        return probs[self.fusion]
+
+
+def stack(items: list[dict[str, Any]], key: str, device: torch.device) -> Tensor:
+    """One tensor (B, ...) of a key of all items, on a device."""
+    return torch.stack([item[key] for item in items]).to(device, non_blocking=True)

@@ -1,0 +1,48 @@
+"""Sliding-window inference: one student's logits for an image of any size."""
+
+import torch
+from torch import Tensor, nn
+
+from co2s.layers import resize
+from co2s.structures import windows
+
+
+def sliding_window_logits(
+    student: nn.Module, image: Tensor, *, size: int, stride: int, batch: int
+) -> Tensor:
+    """Image (3, H, W) -> logits (N, H, W), averaged where windows overlap (method section 5).
+
+    `batch` windows pass the student together; all windows of an image are of one size.
+    """
+    _, height, width = image.shape
+    boxes = windows(height, width, size, stride)
+    total: Tensor | None = None
+    count = image.new_zeros(1, height, width, dtype=torch.float32)
+    for start in range(0, len(boxes), batch):
+        chunk = boxes[start : start + batch]
+        crops = torch.stack([image[:, t:b, left:r] for t, left, b, r in chunk])
+        for (t, left, b, r), logits in zip(chunk, student(crops).float(), strict=True):
+            if total is None:
+                total = logits.new_zeros(len(logits), height, width)
+            total[:, t:b, left:r] += logits
+            count[:, t:b, left:r] += 1
+    assert total is not None
+    return total / count
+
+
+def fit_size(height: int, width: int, base: tuple[int, int]) -> tuple[int, int]:
+    """Size after fitting into base (long, short), keeping the ratio; (0, 0) keeps the image.
+
+    The image is made to fit and yet never below `short` on its short side (method section 5), so
+    it is the short side that decides.
+    """
+    _, short = base
+    if not short:
+        return height, width
+    scale = short / min(height, width)
+    return round(height * scale), round(width * scale)
+
+
+def resize_image(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Image (3, H, W) of any type -> float (3, *size), bilinear."""
+    return resize(image[None].float(), size, align_corners=False)[0]

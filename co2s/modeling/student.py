@@ -1,0 +1,77 @@
+"""A student: normalise, backbone, guidance, head. Inference needs nothing more."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from co2s.d2 import CfgNode, MetadataCatalog
+from co2s.layers import resize
+
+from .backbone import DENSE, build_backbone
+from .guidance import build_guidance
+from .heads import build_head
+
+
+class Student(nn.Module):
+    """One segmentation network of the pair (method section 2)."""
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
+    def __init__(
+        self,
+        *,
+        backbone: nn.Module,
+        guidance: nn.Module,
+        head: nn.Module,
+        pixel_mean: Sequence[float],
+        pixel_std: Sequence[float],
+    ):
+        super().__init__()
+        self.backbone, self.guidance, self.head = backbone, guidance, head
+        for name, values in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
+            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
+
+    def features(self, images: Tensor) -> dict[str, Tensor]:
+        """Images (B, 3, H, W), RGB in 0..255 -> the backbone's maps."""
+        return self.backbone((images.float() - self.pixel_mean) / self.pixel_std)
+
+    def decode(self, maps: dict[str, Tensor], size: tuple[int, int]) -> Tensor:
+        """The backbone's maps -> logits (B, N, *size)."""
+        return resize(self.head(maps, self.guidance()), size, align_corners=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W), RGB in 0..255 -> logits (B, N, H, W)."""
+        height, width = images.shape[-2:]
+        return self.decode(self.features(images), (height, width))
+
+
+def build_student(cfg: CfgNode, student_cfg: CfgNode) -> Student:
+    """A student from its node of the configuration."""
+    classes = num_classes(cfg)
+    backbone = build_backbone(student_cfg)
+    shapes = backbone.output_shape()
+    dim = shapes[DENSE].channels
+    assert dim is not None
+    return Student(
+        backbone=backbone,
+        guidance=build_guidance(student_cfg, classes, dim),
+        head=build_head(student_cfg, shapes),
+        pixel_mean=cfg.MODEL.PIXEL_MEAN,
+        pixel_std=cfg.MODEL.PIXEL_STD,
+    )
+
+
+def num_classes(cfg: CfgNode) -> int:
+    """MODEL.NUM_CLASSES, or as many as the first dataset of the configuration declares."""
+    if cfg.MODEL.NUM_CLASSES:
+        return cfg.MODEL.NUM_CLASSES
+    for name in (*cfg.DATASETS.LABELED, *cfg.DATASETS.TEST):
+        classes = MetadataCatalog.get(name).get("stuff_classes", ())
+        if classes:
+            return len(classes)
+    raise ValueError(
+        f"MODEL.NUM_CLASSES is 0 and none of DATASETS.LABELED {cfg.DATASETS.LABELED} and "
+        f"DATASETS.TEST {cfg.DATASETS.TEST} declares classes. Set the one or name the other."
+    )

@@ -1,0 +1,37 @@
+"""PseudoLabel: what a student believes about an image, and where it may be used."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class PseudoLabel:
+    """A student's own labels of a batch of images (paper section 3.2; no gradient through any part).
+
+    label (B, H, W) int64, confidence (B, H, W) the largest class probability,
+    valid (B, H, W) bool: a real pixel, not padding.
+    """
+
+    label: Tensor
+    confidence: Tensor
+    valid: Tensor
+
+    @classmethod
+    def from_logits(cls, logits: Tensor, valid: Tensor) -> "PseudoLabel":
+        """From logits (B, N, H, W) and valid (B, H, W)."""
+        confidence, label = logits.detach().float().softmax(dim=1).max(dim=1)
+        return cls(label, confidence, valid)
+
+    def cutmix(self, partner: "PseudoLabel", box: Tensor) -> "PseudoLabel":
+        """Inside box (B, H, W) bool the partner's labels, outside its own."""
+        return PseudoLabel(
+            torch.where(box, partner.label, self.label),
+            torch.where(box, partner.confidence, self.confidence),
+            torch.where(box, partner.valid, self.valid),
+        )
+
+    def kept(self, threshold: float) -> Tensor:
+        """(B, H, W) bool: valid pixels at least as confident as the threshold."""
+        return self.valid & (self.confidence >= threshold)
