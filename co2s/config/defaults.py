@@ -86,6 +86,7 @@ def _student(backbone: str, model: str, features: list[int], guidance: str) -> C
     node.BACKBONE.OUTPUT_DIM = 0  # of CLIP's joint embedding
     node.BACKBONE.ACTIVATION = ""  # "quick_gelu" or "gelu" (CLIPViT)
     node.BACKBONE.LAYER_NORM_EPS = 0.0
+    node.BACKBONE.LAYER_SCALE = 0.0  # initial gain of the residual branches (TimmViT)
     node.GUIDANCE = CN()
     node.GUIDANCE.NAME = guidance  # in GUIDANCE_REGISTRY
     node.GUIDANCE.PROTOTYPES = ""  # .npy or .npz file of text prototypes (N, C); empty: a stand-in
@@ -93,6 +94,7 @@ def _student(backbone: str, model: str, features: list[int], guidance: str) -> C
     node.HEAD = CN()
     node.HEAD.NAME = "GuidedMaskHead"  # in HEAD_REGISTRY
     node.HEAD.DIM = 128  # D
+    node.HEAD.EMBED_GAIN = 1.0  # of the first convolution's initial weights
     node.HEAD.DILATIONS = (6, 12, 18)
     node.HEAD.CLASS_LAYERS = 2
     node.HEAD.CLASS_HEADS = 4

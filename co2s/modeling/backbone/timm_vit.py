@@ -74,6 +74,7 @@ def _build_vit(node: CfgNode) -> nn.Module:
         "num_heads": node.HEADS,
         "patch_size": node.PATCH_SIZE,
         "img_size": node.IMAGE_SIZE,
+        "init_values": node.LAYER_SCALE,
     }
     changes = {key: value for key, value in changes.items() if value}
     if node.LAYER_NORM_EPS:

@@ -29,6 +29,7 @@ class GuidedMaskHead(nn.Module):
         *,
         input_shape: dict[str, ShapeSpec],
         dim: int = 128,
+        embed_gain: float = 1.0,
         dilations: Sequence[int] = (6, 12, 18),
         class_layers: int = 2,
         class_heads: int = 4,
@@ -39,6 +40,8 @@ class GuidedMaskHead(nn.Module):
         super().__init__()
         channels = {name: shape.channels for name, shape in input_shape.items()}
         self.embed = nn.Conv2d(1, dim, 7, padding=3)
+        # Similarities of an untrained backbone hardly differ between classes; a gain makes them heard.
+        self.embed.weight.data.mul_(embed_gain)
         self.spatial = ASPP(dim, dilations)
         self.project_guidance = nn.Linear(channels[DENSE], GUIDANCE_DIM)
         self.class_layers = nn.ModuleList(
@@ -58,6 +61,7 @@ class GuidedMaskHead(nn.Module):
         return {
             "input_shape": input_shape,
             "dim": node.DIM,
+            "embed_gain": node.EMBED_GAIN,
             "dilations": node.DILATIONS,
             "class_layers": node.CLASS_LAYERS,
             "class_heads": node.CLASS_HEADS,

@@ -1,0 +1,153 @@
+"""The catalog: every dataset under the names `<dataset>_<split>_labeled`, `_unlabeled`, `_val`."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+
+from co2s.d2 import DatasetCatalog, MetadataCatalog
+from co2s.structures import DatasetSpec
+from co2s.structures.dataset_spec import IGNORE_LABEL
+from co2s.structures.spec_reader import load_spec
+
+from .checks import check_disjoint, check_distinct, check_files
+from .records import DatasetFiles, Record
+
+SPECS_FOLDER = Path(__file__).parent / "specs"
+
+
+@dataclass
+class _Entry:
+    """A registered dataset and, where one was given, its root in place of the usual one."""
+
+    spec: DatasetSpec
+    root: Path | None
+
+
+_ENTRIES: dict[str, _Entry] = {}
+_OWNERS: dict[str, str] = {}  # the dataset that each registered name belongs to
+
+
+def register_builtin_datasets() -> None:
+    """Register every YAML file in co2s/data/specs."""
+    for path in sorted(SPECS_FOLDER.glob("*.yaml")):
+        register_spec_file(path)
+
+
+def register_spec_file(path: str | os.PathLike, root: str | os.PathLike | None = None) -> str:
+    """Register the dataset of a YAML file; returns its name."""
+    spec = load_spec(path)
+    register_dataset(spec, root)
+    return spec.name
+
+
+def register_dataset(spec: DatasetSpec, root: str | os.PathLike | None = None) -> None:
+    """Register all splits of a dataset; the disk is read when one of them is asked for.
+
+    The same spec may be registered again, to move its root. ValueError where another one has its
+    name.
+    """
+    if spec.name in _ENTRIES:
+        if _ENTRIES[spec.name].spec != spec:
+            raise ValueError(f"Another dataset is called '{spec.name}'. Give this one a new name.")
+        set_root(spec.name, root)
+        return
+    _ENTRIES[spec.name] = _Entry(spec, None if root is None else Path(root))
+    for name, load in _loaders(spec).items():
+        DatasetCatalog.register(name, load)
+        MetadataCatalog.get(name).set(
+            stuff_classes=spec.class_names,
+            stuff_colors=[list(entry.color) for entry in spec.classes],
+            concepts=[list(entry.concepts) for entry in spec.classes],
+            ignore_label=IGNORE_LABEL,
+            evaluator_type="sem_seg",
+        )
+        _OWNERS[name] = spec.name
+
+
+def set_root(name: str, root: str | os.PathLike | None) -> None:
+    """Let a dataset live in `root`: its own folder, or the folder that holds it.
+
+    `name` is the dataset's or that of one of its splits; None: back to the usual place.
+    """
+    _ENTRIES[get_spec(name).name].root = None if root is None else Path(root)
+
+
+def get_spec(name: str) -> DatasetSpec:
+    """The spec behind the name of a dataset or of one of its splits."""
+    if name in _ENTRIES:
+        return _ENTRIES[name].spec
+    dataset = _OWNERS.get(name)
+    if dataset is None:
+        raise ValueError(_unknown(name))
+    return _ENTRIES[dataset].spec
+
+
+def get_records(name: str) -> list[Record]:
+    """The checked records of a registered name.
+
+    ValueError for an unknown name, with the known ones; for an empty split, a sample listed twice
+    or shared with another split. FileNotFoundError for a missing root, list, image or label.
+    """
+    spec = get_spec(name)
+    if name == spec.name:
+        raise ValueError(_unknown(name))
+    records: list[Record] = DatasetCatalog.get(name)
+    if not records:
+        raise ValueError(
+            f"The split '{name}' is empty: no sample under {_root(spec.name)} belongs to "
+            "it. Check the dataset's spec or split lists, or choose a larger share."
+        )
+    check_files(name, records)
+    check_distinct(name, records)
+    for other in _siblings(name):
+        with suppress(FileNotFoundError):  # a list that is not there shares nothing
+            check_disjoint(name, records, other, DatasetCatalog.get(other))
+    return records
+
+
+def _loaders(spec: DatasetSpec) -> dict[str, Callable[[], list[Record]]]:
+    """Every name the dataset goes by, with the function that lists its records."""
+    if spec.splits.folder is None and spec.layout is not None and spec.layout.labels is None:
+        return {f"{spec.name}_unlabeled": partial(_load, spec.name, "unlabeled", None)}
+    loaders: dict[str, Callable[[], list[Record]]] = {}
+    for split in spec.splits.fractions:
+        for role in ("labeled", "unlabeled"):
+            loaders[f"{spec.name}_{split}_{role}"] = partial(_load, spec.name, role, split)
+    if spec.splits.folder is not None or spec.splits.val is not None:
+        loaders[f"{spec.name}_val"] = partial(_load, spec.name, "val", None)
+    return loaders
+
+
+def _load(dataset: str, role: str, split: str | None) -> list[Record]:
+    files = DatasetFiles(_ENTRIES[dataset].spec, _root(dataset))
+    return files.val() if role == "val" else getattr(files, role)(split)
+
+
+def _root(dataset: str) -> Path:
+    entry = _ENTRIES[dataset]
+    if entry.root is None:
+        return Path(os.environ.get("DETECTRON2_DATASETS", "datasets")) / entry.spec.root
+    inner = entry.root / entry.spec.root
+    return inner if inner.is_dir() else entry.root
+
+
+def _unknown(name: str) -> str:
+    groups = [", ".join(_loaders(entry.spec)) for entry in _ENTRIES.values()]
+    similar = get_close_matches(name, DatasetCatalog.list(), n=1)
+    hint = f" Did you mean '{similar[0]}'?" if similar else ""
+    return f"Unknown dataset '{name}'.{hint} Known names are\n  " + "\n  ".join(groups)
+
+
+def _siblings(name: str) -> list[str]:
+    """The names of the splits that must not overlap with this one."""
+    spec = get_spec(name)
+    val = f"{spec.name}_val"
+    if name == val:
+        return [other for other in _loaders(spec) if other != val]
+    stem = name.removesuffix("unlabeled").removesuffix("labeled")
+    pair = [f"{stem}labeled", f"{stem}unlabeled", val]
+    return [other for other in pair if other != name and other in DatasetCatalog.list()]

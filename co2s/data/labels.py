@@ -1,0 +1,93 @@
+"""Decoding masks: from what is on disk to class numbers, as the dataset's spec says."""
+
+import numpy as np
+
+from co2s.structures import DatasetSpec
+from co2s.structures.dataset_spec import IGNORE_LABEL
+
+from .io import read_label
+
+
+def read_classes(path: str, spec: DatasetSpec) -> np.ndarray:
+    """(H, W) uint8 class numbers of a mask, 255 = ignore.
+
+    ValueError names the file and the values that the spec knows nothing of.
+    """
+    raw = read_label(path, spec.labels.encoding)
+    decode = _from_colors if spec.labels.encoding == "color" else _from_numbers
+    return decode(raw, spec, path)
+
+
+def _from_colors(raw: np.ndarray, spec: DatasetSpec, path: str) -> np.ndarray:
+    codes = _code(raw)
+    classes = np.full(codes.shape, IGNORE_LABEL, np.uint8)
+    known = np.zeros(codes.shape, bool)
+    colors = [*spec.label_colors, *spec.labels.ignore]
+    for number, color in enumerate(colors):
+        here = codes == _code(np.array(color))
+        known |= here
+        if number < len(spec.classes):
+            classes[here] = number
+    if not known.all():
+        values, counts = np.unique(codes[~known], return_counts=True)
+        found = [((v >> 16) & 255, (v >> 8) & 255, v & 255) for v in _commonest(values, counts)]
+        raise ValueError(_complaint(path, "colours", found, int((~known).sum()), spec))
+    return classes
+
+
+def _from_numbers(raw: np.ndarray, spec: DatasetSpec, path: str) -> np.ndarray:
+    if raw.dtype == np.uint8:  # counting is much faster than sorting
+        counts = np.bincount(raw.ravel(), minlength=256)
+        values, positions = np.arange(256), raw
+    else:
+        values, positions, counts = np.unique(raw, return_inverse=True, return_counts=True)
+    table = np.array([_class_number(float(value), spec) for value in values])
+    unknown = (table < 0) & (counts > 0)
+    if unknown.any():
+        found = _commonest(values[unknown], counts[unknown])
+        raise ValueError(_complaint(path, "values", found, int(counts[unknown].sum()), spec))
+    return table.astype(np.uint8)[positions].reshape(raw.shape)
+
+
+def _class_number(value: float, spec: DatasetSpec) -> int:
+    """The class of a raw number, 255 for ignore, -1 for a number without a meaning."""
+    labels = spec.labels
+    if labels.map is not None and value in labels.map:
+        return labels.map[int(value)]
+    if value in labels.ignore or value == IGNORE_LABEL:
+        return IGNORE_LABEL
+    number = value + labels.offset
+    plain = labels.map is None and number == int(number) and 0 <= number < len(spec.classes)
+    return int(number) if plain else -1
+
+
+def _code(colors: np.ndarray) -> np.ndarray:
+    """RGB colours (..., 3) as one number each."""
+    wide = colors.astype(np.uint32)
+    return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+
+
+def _commonest(values: np.ndarray, counts: np.ndarray) -> list:
+    return values[np.argsort(-counts)[:8]].tolist()
+
+
+def _complaint(path: str, what: str, found: list, pixels: int, spec: DatasetSpec) -> str:
+    return (
+        f"{path}: {pixels} pixels have {what} that stand for none of the {len(spec.classes)} "
+        f"classes of '{spec.name}': {found}. Expected are {_expected(spec)}. Correct `labels` in "
+        "the dataset's YAML file, or add these to its `ignore`."
+    )
+
+
+def _expected(spec: DatasetSpec) -> str:
+    """What the masks may hold, as it stands on disk."""
+    labels, names = spec.labels, spec.class_names
+    known: dict
+    if labels.encoding == "color":
+        known = dict(zip(spec.label_colors, names, strict=True))
+    elif labels.map is not None:
+        known = {raw: names[number] for raw, number in labels.map.items()}
+    else:
+        known = {number - labels.offset: name for number, name in enumerate(names)}
+    meanings = [f"{raw} {name}" for raw, name in known.items()]
+    return ", ".join([*meanings, *(f"{raw} ignored" for raw in labels.ignore)])

@@ -1,0 +1,155 @@
+"""Mappers: from a record to the item a model sees (keys: see `co2s.data`)."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from co2s.d2 import CfgNode, configurable
+from co2s.semi import cutmix_box
+from co2s.structures import DatasetSpec
+
+from .augment import WeakView
+from .catalog import get_spec
+from .records import Record
+from .samples import load_classes, load_image
+from .strong import StrongView
+
+Item = dict
+
+
+class LabeledMapper:
+    """A weak view of a labelled image, with its classes."""
+
+    @configurable
+    def __init__(self, *, weak: WeakView, specs: Mapping[str, DatasetSpec]) -> None:
+        """specs: by the name in a record's `dataset`, how its masks are decoded."""
+        self.weak = weak
+        self.specs = specs
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, names: Sequence[str]) -> dict:
+        return {"weak": weak_view(cfg), "specs": _specs(names)}
+
+    def __call__(self, record: Record, rng: np.random.Generator) -> Item:
+        image = load_image(record)
+        classes = load_classes(record, self.specs[record["dataset"]], image)
+        geometry = self.weak.draw(rng, *image.shape[:2])
+        return {
+            **_about(record, image),
+            "image": to_tensor(geometry.image(image)),
+            "sem_seg": torch.from_numpy(geometry.classes(classes).astype(np.int64)),
+        }
+
+
+class UnlabeledMapper:
+    """The weak and strong views of an unlabelled image and of its CutMix partner.
+
+    Labels are neither named nor opened: only `file_name` and `window` of a record are read.
+    """
+
+    @configurable
+    def __init__(self, *, weak: WeakView, strong: StrongView, cutmix: Mapping) -> None:
+        """cutmix: the keyword arguments of `cutmix_box`."""
+        self.weak = weak
+        self.strong = strong
+        self.cutmix = cutmix
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict:
+        node = cfg.INPUT.CUTMIX
+        cutmix = {
+            "probability": node.PROB,
+            "area": tuple(node.AREA),
+            "aspect": tuple(node.ASPECT),
+        }
+        return {"weak": weak_view(cfg), "strong": strong_view(cfg), "cutmix": cutmix}
+
+    def __call__(self, record: Record, partner: Record, rng: np.random.Generator) -> Item:
+        item = self._views(record, rng)
+        size = self.weak.size
+        boxes = [cutmix_box(size, size, rng, **self.cutmix) for _ in range(2)]
+        item["cutmix"] = torch.from_numpy(np.stack(boxes))
+        item["partner"] = self._views(partner, rng)
+        item["seed"] = int(rng.integers(2**31))
+        return item
+
+    def _views(self, record: Record, rng: np.random.Generator) -> Item:
+        image = load_image(record)
+        geometry = self.weak.draw(rng, *image.shape[:2])
+        crop = geometry.image(image)
+        strong = [to_tensor(self.strong(rng, crop)) for _ in range(2)]
+        return {
+            **_about(record, image),
+            "image": to_tensor(crop),
+            "strong": torch.stack(strong),
+            "valid": torch.from_numpy(geometry.valid()),
+        }
+
+
+class EvalMapper:
+    """The whole image, with its classes where the record has a label."""
+
+    @configurable
+    def __init__(self, *, specs: Mapping[str, DatasetSpec]) -> None:
+        self.specs = specs
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, names: Sequence[str]) -> dict:
+        return {"specs": _specs(names)}
+
+    def __call__(self, record: Record) -> Item:
+        image = load_image(record)
+        item = {**_about(record, image), "image": to_tensor(image)}
+        if "sem_seg_file_name" in record:
+            classes = load_classes(record, self.specs[record["dataset"]], image)
+            item["sem_seg"] = torch.from_numpy(classes.astype(np.int64))
+        return item
+
+
+def weak_view(cfg: CfgNode) -> WeakView:
+    """The weak view that cfg.INPUT describes."""
+    return WeakView(
+        size=cfg.INPUT.CROP_SIZE,
+        resize=cfg.INPUT.RESIZE,
+        base_size=tuple(cfg.INPUT.BASE_SIZE),
+        ratio_range=tuple(cfg.INPUT.RATIO_RANGE),
+        flip=cfg.INPUT.FLIP,
+        rotate90=cfg.INPUT.ROTATE90,
+    )
+
+
+def strong_view(cfg: CfgNode) -> StrongView:
+    """The strong view that cfg.INPUT.STRONG describes."""
+    node = cfg.INPUT.STRONG
+    return StrongView(
+        jitter_prob=node.JITTER_PROB,
+        brightness=node.BRIGHTNESS,
+        contrast=node.CONTRAST,
+        saturation=node.SATURATION,
+        hue=node.HUE,
+        gray_prob=node.GRAY_PROB,
+        blur_prob=node.BLUR_PROB,
+        blur_sigma=tuple(node.BLUR_SIGMA),
+    )
+
+
+def to_tensor(image: np.ndarray) -> Tensor:
+    """(H, W, 3) array -> (3, H, W) tensor of its own memory."""
+    return torch.from_numpy(image.transpose(2, 0, 1).copy())
+
+
+def _about(record: Record, image: np.ndarray) -> Item:
+    """What an item says of its source: names, and the size before any scaling, in pixels."""
+    return {
+        "file_name": record["file_name"],
+        "image_id": record["image_id"],
+        "height": image.shape[0],
+        "width": image.shape[1],
+    }
+
+
+def _specs(names: Sequence[str]) -> dict[str, DatasetSpec]:
+    specs = [get_spec(name) for name in names]
+    return {spec.name: spec for spec in specs}

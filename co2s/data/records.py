@@ -1,0 +1,145 @@
+"""Records: the samples of one dataset as dicts, found under its root by its spec.
+
+A record has `file_name`, `image_id`, `dataset` (the spec's name), `sem_seg_file_name` where it is
+labelled, and for a window of a larger image `window` (y, x, height, width) in pixels.
+"""
+
+import glob
+import re
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image
+
+from co2s.structures import DatasetSpec
+
+from .splits import labeled_count, nested_choice, read_list
+
+Record = dict
+Parts = dict[str, str]
+
+
+class DatasetFiles:
+    """The files of one dataset: every method reads the disk anew."""
+
+    def __init__(self, spec: DatasetSpec, root: Path) -> None:
+        self.spec = spec
+        self.root = root
+
+    def labeled(self, split: str) -> list[Record]:
+        """The labelled training records of a split."""
+        if self.spec.splits.folder is not None:
+            return self._listed(f"{split}/labeled.txt", with_labels=True)
+        found = self._found("train")
+        chosen = self._chosen(found, split)
+        return [record for number, (record, _) in enumerate(found) if number in chosen]
+
+    def unlabeled(self, split: str | None = None) -> list[Record]:
+        """The unlabelled training records of a split; no label is named or looked at."""
+        if self.spec.splits.folder is not None:
+            return self._listed(f"{split}/unlabeled.txt", with_labels=False)
+        found = self._found("train")
+        chosen = self._chosen(found, split) if split else set()
+        rest = [record for number, (record, _) in enumerate(found) if number not in chosen]
+        return [_without_label(record) for record in rest]
+
+    def val(self) -> list[Record]:
+        """The validation records, labelled."""
+        if self.spec.splits.folder is not None:
+            return self._listed("val.txt", with_labels=True)
+        return [record for record, _ in self._found("val")]
+
+    def _listed(self, name: str, with_labels: bool) -> list[Record]:
+        assert self.spec.splits.folder is not None
+        path = self._existing_root() / self.spec.splits.folder / name
+        records = []
+        for image, label in read_list(path):
+            record = self._record(image)
+            if with_labels:
+                if label is None:
+                    raise ValueError(f"{path}: {image} has no label beside it.")
+                record["sem_seg_file_name"] = str(self.root / label)
+            records.append(record)
+        return list(self._cut(records))
+
+    def _found(self, role: str) -> list[tuple[Record, Parts]]:
+        """Records and named parts of the files that the role ("train" or "val") selects."""
+        layout, splits = self.spec.layout, self.spec.splits
+        assert layout is not None
+        pairs = []
+        for image, parts in match_pattern(self._existing_root(), layout.images):
+            in_val = splits.val is not None and _selected(parts, splits.val)
+            in_train = not in_val if splits.train is None else _selected(parts, splits.train)
+            if in_val if role == "val" else in_train:
+                record = self._record(image)
+                if layout.labels is not None:
+                    record["sem_seg_file_name"] = str(self.root / layout.labels.format(**parts))
+                pairs.append((record, parts))
+        return [(window, parts) for record, parts in pairs for window in self._cut([record])]
+
+    def _chosen(self, found: list[tuple[Record, Parts]], split: str) -> set[int]:
+        """Positions of the labelled records: a nested choice among those that have a mask."""
+        masked = {path: Path(path).is_file() for path in {_label(record) for record, _ in found}}
+        able = [number for number, (record, _) in enumerate(found) if masked[_label(record)]]
+        spread = self.spec.splits.spread
+        groups = [found[number][1][spread] if spread else "" for number in able]
+        count = labeled_count(split, len(able))
+        return {able[position] for position in nested_choice(groups, count, self.spec.splits.seed)}
+
+    def _record(self, image: str) -> Record:
+        return {
+            "file_name": str(self.root / image),
+            "image_id": Path(image).as_posix(),
+            "dataset": self.spec.name,
+        }
+
+    def _cut(self, records: list[Record]) -> Iterator[Record]:
+        """Every record, or in its place its full windows, row by row."""
+        size = self.spec.layout.window if self.spec.layout else None
+        for record in records:
+            if size is None:
+                yield record
+                continue
+            with Image.open(record["file_name"]) as image:  # reads the header only
+                width, height = image.size
+            for y in range(0, height - size + 1, size):
+                for x in range(0, width - size + 1, size):
+                    image_id = f"{record['image_id']}@{y}_{x}"
+                    yield {**record, "image_id": image_id, "window": (y, x, size, size)}
+
+    def _existing_root(self) -> Path:
+        if not self.root.is_dir():
+            raise FileNotFoundError(
+                f"The folder of dataset '{self.spec.name}' is missing: {self.root}. "
+                "datasets/README.md says where it comes from; set DATASETS.ROOT to its folder, or "
+                "DETECTRON2_DATASETS to the folder that holds it."
+            )
+        return self.root
+
+
+def match_pattern(root: Path, pattern: str) -> list[tuple[str, Parts]]:
+    """Files under root that fit a pattern with named parts, sorted: (relative path, parts)."""
+    shape, wildcard, seen = "", "", set()
+    for text, name, _, _ in string.Formatter().parse(pattern):
+        shape += re.escape(text)
+        wildcard += glob.escape(text)
+        if name is not None:
+            shape += f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+?)"
+            wildcard += "*"
+            seen.add(name)
+    paths = sorted(path.replace("\\", "/") for path in glob.glob(wildcard, root_dir=root))
+    matches = [(path, re.fullmatch(shape, path)) for path in paths]
+    return [(path, match.groupdict()) for path, match in matches if match]
+
+
+def _selected(parts: Parts, selection: dict[str, tuple[str, ...]]) -> bool:
+    return all(parts[part] in values for part, values in selection.items())
+
+
+def _label(record: Record) -> str:
+    return record["sem_seg_file_name"]
+
+
+def _without_label(record: Record) -> Record:
+    return {key: value for key, value in record.items() if key != "sem_seg_file_name"}

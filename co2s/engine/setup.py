@@ -1,0 +1,46 @@
+"""The set-up of a run: configuration from file and command line, resolved against the data."""
+
+import argparse
+import logging
+
+import torch
+
+from co2s import d2
+from co2s.config import get_co2s_cfg
+from co2s.d2 import CfgNode, default_setup
+from co2s.data import iterations_per_epoch
+from co2s.modeling.student import num_classes
+
+logger = logging.getLogger(__name__)
+
+
+def setup(args: argparse.Namespace) -> CfgNode:
+    """The frozen configuration of a run; logging, seed and output directory are made ready."""
+    cfg = get_co2s_cfg()
+    if args.config_file:
+        cfg.merge_from_file(args.config_file)
+    cfg.merge_from_list(args.opts)
+    resolve(cfg, training=not args.eval_only)
+    cfg.freeze()
+    default_setup(cfg, args)
+    logging.getLogger("co2s").info("Names of detectron2 come from: %s", d2.describe())
+    return cfg
+
+
+def resolve(cfg: CfgNode, *, training: bool = True) -> None:
+    """Fill in what depends on the machine and the data: device, classes, steps; in place.
+
+    With SOLVER.EPOCHS, MAX_ITER becomes epochs times the batches of the unlabelled pool, and
+    the periods of checkpoint and evaluation that are not set become one epoch.
+    """
+    if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
+        logger.warning("MODEL.DEVICE is %r and there is no GPU: running on the CPU.", "cuda")
+        cfg.MODEL.DEVICE = "cpu"
+    cfg.MODEL.NUM_CLASSES = num_classes(cfg)
+    if not training:
+        return
+    epoch = iterations_per_epoch(cfg)  # also finds out now, not later, that data are missing
+    if cfg.SOLVER.EPOCHS:
+        cfg.SOLVER.MAX_ITER = cfg.SOLVER.EPOCHS * epoch
+        cfg.SOLVER.CHECKPOINT_PERIOD = epoch
+        cfg.TEST.EVAL_PERIOD = cfg.TEST.EVAL_PERIOD or epoch

@@ -1,0 +1,18 @@
+"""Scores, tables and pictures of predictions. All scores are percentages."""
+
+from .confusion import confusion_matrix, scores
+from .curves import write_curves
+from .evaluator import SegmentationEvaluator
+from .heatmap import write_confusion
+from .panels import PanelWriter
+from .pictures import write_run_pictures
+
+__all__ = [
+    "PanelWriter",
+    "SegmentationEvaluator",
+    "confusion_matrix",
+    "scores",
+    "write_confusion",
+    "write_curves",
+    "write_run_pictures",
+]

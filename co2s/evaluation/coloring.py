@@ -1,0 +1,59 @@
+"""Label maps as RGB pictures; pure functions on numpy."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from co2s.structures.dataset_spec import IGNORE_LABEL
+
+Color = tuple[int, int, int]
+
+IGNORE_DARK, IGNORE_LIGHT = 0, 70
+# What a pixel of the disagreement picture may say, in the order of the legend.
+GLOBAL_RIGHT, LOCAL_RIGHT, NEITHER_RIGHT, UNLABELED = range(4)
+VERDICTS: dict[int, tuple[str, Color]] = {
+    GLOBAL_RIGHT: ("only global is right", (0, 114, 178)),
+    LOCAL_RIGHT: ("only local is right", (230, 159, 0)),
+    NEITHER_RIGHT: ("neither is right", (204, 33, 107)),
+    UNLABELED: ("no label to judge by", (140, 140, 140)),
+}
+
+
+def color_labels(
+    label: np.ndarray, palette: Sequence[Sequence[int]], ignore: int = IGNORE_LABEL
+) -> np.ndarray:
+    """Label map (H, W) -> RGB (H, W, 3) uint8; ignored pixels black with grey stripes."""
+    table = np.zeros((max(ignore, len(palette) - 1) + 1, 3), dtype=np.uint8)
+    table[: len(palette)] = palette
+    rgb = table[label]
+    ignored = label == ignore
+    rgb[ignored] = _stripes(label.shape)[ignored][:, None]
+    return rgb
+
+
+def _stripes(shape: tuple[int, ...]) -> np.ndarray:
+    """Diagonal stripes (H, W) uint8, of a width that shows at any picture size."""
+    rows, columns = np.indices(shape)
+    width = max(max(shape) // 64, 2)
+    return np.where((rows + columns) // width % 4 == 0, IGNORE_LIGHT, IGNORE_DARK).astype(np.uint8)
+
+
+def judge(
+    first: np.ndarray, second: np.ndarray, truth: np.ndarray, ignore: int = IGNORE_LABEL
+) -> np.ndarray:
+    """Where two label maps (H, W) differ, who is right: a key of VERDICTS, -1 where they agree."""
+    verdict = np.full(truth.shape, NEITHER_RIGHT)
+    verdict[first == truth] = GLOBAL_RIGHT
+    verdict[second == truth] = LOCAL_RIGHT
+    verdict[truth == ignore] = UNLABELED
+    verdict[first == second] = -1
+    return verdict
+
+
+def color_disagreement(verdict: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Verdicts (H, W) in their colours over a pale grey version of the image (H, W, 3) uint8."""
+    pale = 150 + 0.4 * image.mean(axis=2, keepdims=True)
+    rgb = np.repeat(np.clip(pale, 0, 255), 3, axis=2).astype(np.uint8)
+    for value, (_, color) in VERDICTS.items():
+        rgb[verdict == value] = color
+    return rgb

@@ -1,0 +1,139 @@
+"""SegmentationEvaluator: every prediction of a model, scored over a dataset and all processes."""
+
+import logging
+from collections import Counter, OrderedDict
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from co2s.d2 import DatasetCatalog, DatasetEvaluator, MetadataCatalog, comm
+from co2s.structures.dataset_spec import IGNORE_LABEL
+
+from .confusion import confusion_matrix, scores
+from .report import as_results, as_table, write_scores
+
+FUSED = "fused"
+_KEY = "sem_seg"
+
+Item = dict[str, Any]
+
+
+def predictions(output: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Class scores (N, H, W) of one image by name: "sem_seg" is fused, "sem_seg_<name>" is <name>.
+
+    In the order in which tables and pictures show them: the fused one comes last.
+    """
+    named = {
+        key.removeprefix(_KEY + "_"): value
+        for key, value in output.items()
+        if key.startswith(_KEY + "_")
+    }
+    return named | {FUSED: output[_KEY]}
+
+
+class SegmentationEvaluator(DatasetEvaluator):
+    """One confusion matrix for each prediction, over the whole dataset (method section 5).
+
+    Every image has to be seen exactly once over all processes. On the main process `evaluate`
+    logs a table and writes `<output_dir>/scores.json`. All scores are percentages.
+    """
+
+    def __init__(
+        self, dataset_name: str, output_dir: str | None = None, *, absent_as_zero: bool = False
+    ):
+        metadata = MetadataCatalog.get(dataset_name)
+        self._dataset_name = dataset_name
+        self._class_names = list(metadata.stuff_classes)
+        self._ignore = metadata.get("ignore_label", IGNORE_LABEL)
+        self._output_dir = output_dir
+        self._absent_as_zero = absent_as_zero
+        self._logger = logging.getLogger(__name__)
+        self.reset()
+
+    def reset(self) -> None:
+        self._image_ids: list[Any] = []
+        self._matrices: dict[str, np.ndarray] = {}
+
+    def process(self, inputs: list[Item], outputs: list[dict[str, Tensor]]) -> None:
+        """Count the pixels of a batch: items with "sem_seg" (H, W), outputs (N, H, W) by key."""
+        for item, output in zip(inputs, outputs, strict=True):
+            truth = _truth(item)
+            for name, prediction in predictions(output).items():
+                matrix = self._count(item, truth, name, prediction)
+                self._matrices[name] = self._matrices.get(name, 0) + matrix
+            self._image_ids.append(item["image_id"])
+
+    def _count(self, item: Item, truth: np.ndarray, name: str, prediction: Tensor) -> np.ndarray:
+        n = len(self._class_names)
+        if len(prediction) != n:
+            raise ValueError(
+                f"The {name} prediction has {len(prediction)} classes, {self._dataset_name!r} has "
+                f"{n}. Was the model trained on another dataset? See MODEL.NUM_CLASSES."
+            )
+        label = prediction.argmax(dim=0).cpu().numpy()
+        try:
+            return confusion_matrix(truth, label, n, self._ignore)
+        except ValueError as error:
+            raise ValueError(f"{item['file_name']}, {name} prediction: {error}") from error
+
+    def evaluate(self) -> "OrderedDict[str, dict[str, float]] | None":
+        """{"global": {"mIoU", "OA", "F1", "kappa", "IoU-<class>"}, "local": ..., "fused": ...}.
+
+        None on all processes but the main one. Raises ValueError where an image was seen twice
+        or not at all, and where not one pixel is labelled.
+        """
+        gathered = comm.gather((self._image_ids, self._matrices))
+        if not comm.is_main_process():
+            return None
+        image_ids = [image_id for ids, _ in gathered for image_id in ids]
+        check_seen_once(image_ids, self._dataset_name)
+        matrices = _merge([matrices for _, matrices in gathered])
+        result = {
+            name: scores(matrix, self._class_names, absent_as_zero=self._absent_as_zero)
+            for name, matrix in matrices.items()
+        }
+        self._logger.info(as_table(result, self._dataset_name, len(image_ids)))
+        if self._output_dir:
+            write_scores(
+                self._output_dir,
+                result,
+                matrices,
+                dataset=self._dataset_name,
+                class_names=self._class_names,
+                images=len(image_ids),
+                absent_as_zero=self._absent_as_zero,
+            )
+        return as_results(result)
+
+
+def check_seen_once(image_ids: list[Any], dataset_name: str) -> None:
+    """Raise ValueError unless every image of the dataset was seen, and none of them twice."""
+    twice = [str(image_id) for image_id, count in Counter(image_ids).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"{dataset_name!r}: {len(twice)} images were scored more than once, such as "
+            f"{', '.join(twice[:3])}. Use a sampler that does not pad, such as InferenceSampler, "
+            "and give each image its own image_id."
+        )
+    expected = len(DatasetCatalog.get(dataset_name))
+    if len(image_ids) != expected:
+        raise ValueError(
+            f"{dataset_name!r} has {expected} images, {len(image_ids)} were scored. "
+            "Score the whole dataset, each image exactly once."
+        )
+
+
+def _truth(item: Item) -> np.ndarray:
+    if item.get(_KEY) is None:
+        raise ValueError(
+            f"{item['file_name']} has no label, so it cannot be scored. Leave it out of the "
+            "evaluation split or add its label."
+        )
+    return np.asarray(item[_KEY].cpu())
+
+
+def _merge(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Sum of the matrices by name; a process that saw no image has none."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: np.sum([part[name] for part in parts if name in part], axis=0) for name in names}

@@ -1,0 +1,75 @@
+"""Scores as a table for the log, as numbers for the trainer, and as a file."""
+
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from tabulate import tabulate
+
+SUMMARY = ("mIoU", "OA", "F1", "kappa")
+
+Scores = dict[str, dict[str, Any]]  # name of the prediction -> confusion.scores
+
+
+def as_results(result: Scores) -> "OrderedDict[str, dict[str, float]]":
+    """detectron2's form, numbers only: {prediction: {"mIoU", ..., "IoU-<class>"}}.
+
+    What is undefined (absent classes, kappa of a single class) is left out.
+    """
+    results: OrderedDict[str, dict[str, float]] = OrderedDict()
+    for name, values in result.items():
+        ious = {f"IoU-{label}": row["IoU"] for label, row in values["classes"].items()}
+        numbers = {key: values[key] for key in SUMMARY} | ious
+        results[name] = {key: value for key, value in numbers.items() if value is not None}
+    return results
+
+
+def as_table(result: Scores, dataset: str, images: int) -> str:
+    """IoU of every class and the summary scores, one column for each prediction."""
+    columns = list(result.values())
+    rows = [
+        [label] + [c["classes"][label]["IoU"] for c in columns] for label in columns[0]["classes"]
+    ]
+    rows += [[key] + [c[key] for c in columns] for key in SUMMARY]
+    table = tabulate(
+        rows, headers=["IoU, %", *result], tablefmt="pipe", floatfmt=".2f", missingval="-"
+    )
+    absent = columns[0]["absent"]
+    note = f"\nWithout a pixel of truth: {', '.join(absent)}." if absent else ""
+    return f"{dataset}, {images} images:\n{table}{note}"
+
+
+def write_scores(
+    output_dir: str,
+    result: Scores,
+    matrices: dict[str, np.ndarray],
+    *,
+    dataset: str,
+    class_names: Sequence[str],
+    images: int,
+    absent_as_zero: bool,
+) -> str:
+    """Write `<output_dir>/scores.json`, all at once, and return its path.
+
+    Whoever reads it while it is replaced sees the old file or the new one, never a part.
+    """
+    content = {
+        "dataset": dataset,
+        "images": images,
+        "unit": "percent",
+        "absent_as_zero": absent_as_zero,
+        "class_names": list(class_names),
+        "scores": result,
+        # rows are truth, columns prediction, in pixels
+        "confusion": {name: matrix.tolist() for name, matrix in matrices.items()},
+    }
+    os.makedirs(output_dir, exist_ok=True)
+    path = os.path.join(output_dir, "scores.json")
+    temporary = path + ".part"
+    with open(temporary, "w") as file:
+        json.dump(content, file, indent=1, allow_nan=False)
+    os.replace(temporary, path)
+    return path

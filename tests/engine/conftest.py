@@ -1,0 +1,65 @@
+"""A tiny dataset on disk, and a configuration that trains on it."""
+
+import cv2
+import numpy as np
+import pytest
+
+from co2s.data import register_spec_file, set_root
+
+SPEC = """
+name: engine_toy
+root: engine_toy
+classes:
+  - {name: dark, color: [0, 0, 0], concepts: [shadow]}
+  - {name: light, color: [255, 255, 255], concepts: [snow]}
+labels: {encoding: index}
+layout: {images: "{set}/images/{number}.png", labels: "{set}/labels/{number}.png"}
+splits: {fractions: ["1_4"], train: {set: [train]}, val: {set: [val]}}
+"""
+
+
+@pytest.fixture
+def toy(tmp_path):
+    """The root of 16 training and 3 validation images of 40 x 40: dark left, light right."""
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 16), ("val", 3)):
+        for folder in ("images", "labels"):
+            (tmp_path / "toy" / part / folder).mkdir(parents=True)
+        for i in range(count):
+            label = np.zeros((40, 40), np.uint8)
+            label[:, int(rng.integers(10, 30)) :] = 1
+            image = 60 + 120 * label[..., None] + rng.integers(0, 40, (40, 40, 3))
+            cv2.imwrite(str(tmp_path / "toy" / part / "images" / f"{i}.png"), image)
+            cv2.imwrite(str(tmp_path / "toy" / part / "labels" / f"{i}.png"), label)
+    spec = tmp_path / "engine_toy.yaml"
+    spec.write_text(SPEC)
+    register_spec_file(spec)
+    set_root("engine_toy", tmp_path / "toy")
+    return tmp_path / "toy"
+
+
+@pytest.fixture
+def toy_cfg(tiny_cfg, toy, tmp_path):
+    cfg = tiny_cfg
+    cfg.DATASETS.ROOT = str(toy)
+    cfg.DATASETS.LABELED = ("engine_toy_1_4_labeled",)
+    cfg.DATASETS.UNLABELED = ("engine_toy_1_4_unlabeled",)
+    cfg.DATASETS.TEST = ("engine_toy_val",)
+    cfg.MODEL.NUM_CLASSES = 0
+    cfg.MODEL.CO2S.THRESHOLD = 0.5
+    for student in (cfg.MODEL.GLOBAL, cfg.MODEL.LOCAL):
+        student.BACKBONE.TRAINABLE = [""]
+        student.HEAD.DIM = 16
+        student.HEAD.UP_DIMS = (16, 8)
+    cfg.INPUT.RESIZE = "none"
+    cfg.INPUT.CROP_SIZE = 16
+    cfg.MODEL.GLOBAL.BACKBONE.IMAGE_SIZE = 16
+    cfg.SOLVER.MAX_ITER = 6
+    cfg.SOLVER.BASE_LR = 1e-3
+    cfg.SOLVER.BACKBONE_MULTIPLIER = cfg.SOLVER.HEAD_MULTIPLIER = 1.0
+    cfg.SOLVER.CHECKPOINT_PERIOD = 2
+    cfg.TEST.EVAL_PERIOD = 0
+    cfg.TEST.PANELS = 1
+    cfg.SEED = 1
+    cfg.OUTPUT_DIR = str(tmp_path / "out")
+    return cfg

@@ -1,0 +1,98 @@
+"""Panels: colours, verdicts, choice of images and the files."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from co2s.evaluation import PanelWriter
+from co2s.evaluation.coloring import (
+    GLOBAL_RIGHT,
+    LOCAL_RIGHT,
+    NEITHER_RIGHT,
+    UNLABELED,
+    VERDICTS,
+    color_disagreement,
+    color_labels,
+    judge,
+)
+from co2s.evaluation.panels import spread
+
+Make = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("total", "count", "expected"),
+    [(10, 4, [0, 3, 6, 9]), (3, 8, [0, 1, 2]), (5, 1, [0]), (0, 4, []), (7, 0, [])],
+)
+def test_spread(total: int, count: int, expected: list[int]) -> None:
+    assert spread(total, count) == expected
+
+
+def test_labels_take_the_palette_and_ignored_ones_are_dark() -> None:
+    palette = [(10, 20, 30), (200, 100, 250)]
+    rgb = color_labels(np.array([[0, 1], [1, 255]], dtype=np.uint8), palette)
+    assert rgb.dtype == np.uint8
+    assert rgb[0, 0].tolist() == [10, 20, 30]
+    assert rgb[0, 1].tolist() == [200, 100, 250]
+    assert rgb[1, 1].max() <= 70
+
+
+def test_ignored_areas_are_striped() -> None:
+    rgb = color_labels(np.full((64, 64), 255), [(255, 255, 255)])
+    assert len(np.unique(rgb)) == 2
+
+
+def test_judge_tells_who_is_right() -> None:
+    truth = np.array([[0, 0, 0, 255, 0, 255]])
+    first = np.array([[0, 1, 1, 0, 1, 1]])
+    second = np.array([[1, 0, 2, 1, 1, 1]])
+    expected = [[GLOBAL_RIGHT, LOCAL_RIGHT, NEITHER_RIGHT, UNLABELED, -1, -1]]
+    assert judge(first, second, truth).tolist() == expected
+
+
+def test_agreement_stays_grey() -> None:
+    image = np.full((1, 2, 3), (0, 100, 200), dtype=np.uint8)
+    rgb = color_disagreement(np.array([[LOCAL_RIGHT, -1]]), image)
+    assert tuple(rgb[0, 0]) == VERDICTS[LOCAL_RIGHT][1]
+    assert len(set(rgb[0, 1].tolist())) == 1
+
+
+def test_panels_of_the_chosen_images(
+    dataset: str, tmp_path: Path, item: Make, output: Make
+) -> None:
+    writer = PanelWriter(dataset, str(tmp_path), count=1)
+    label = [[0, 1], [2, 255]]
+    shown = [[0, 1], [2, 0]]
+    outputs = [output(shown, **{"global": shown, "local": [[1, 1], [2, 0]]})] * 2
+    writer.process([item("a", label), item("b", label)], outputs)
+    assert writer.evaluate() is None
+    (path,) = (tmp_path / "panels").iterdir()
+    assert path.name == "00000_a.png"
+    pixels = {tuple(p) for p in np.array(Image.open(path).convert("RGB")).reshape(-1, 3).tolist()}
+    # the palette, the image, and the one pixel where only the global student is right
+    assert {(0, 0, 255), (0, 255, 0), (100, 100, 100), VERDICTS[GLOBAL_RIGHT][1]} <= pixels
+
+
+def test_a_single_prediction_and_a_large_image(
+    dataset: str, tmp_path: Path, item: Make, output: Make
+) -> None:
+    writer = PanelWriter(dataset, str(tmp_path), count=2)
+    label = np.zeros((20, 1600), dtype=int).tolist()
+    large = item("b", label)
+    large["image_id"], writer._chosen = "Tile 1/part b", {"Tile 1/part b": 7}
+    writer.process([large], [output(label)])
+    (path,) = (tmp_path / "panels").iterdir()
+    assert path.name == "00007_Tile_1_part_b.png"
+    assert Image.open(path).size[0] < 1600
+
+
+def test_nothing_is_drawn_for_other_images(
+    dataset: str, tmp_path: Path, item: Make, output: Make
+) -> None:
+    writer = PanelWriter(dataset, str(tmp_path), count=1)
+    writer.process([item("b", [[0]])], [output([[0]])])
+    assert not (tmp_path / "panels").exists()
