@@ -125,7 +125,7 @@ def _endless(
             f"SOLVER.IMS_PER_BATCH = {cfg.SOLVER.IMS_PER_BATCH} cannot be shared evenly by "
             f"{comm.get_world_size()} processes. Choose a multiple of it."
         )
-    sampler = DrawSampler(len(dataset), seed, start_iter)
+    sampler = DrawSampler(len(dataset), seed, start_iter * batch_size)
     workers = cfg.DATALOADER.NUM_WORKERS
     logging.getLogger(__name__).info(
         "%s: %d images, %d per process and step", type(dataset).__name__, len(dataset), batch_size

@@ -1,4 +1,4 @@
-"""The three losses of Co2S as pure functions of logits and labels."""
+"""The three losses of Co2S as functions of logits and labels; means run over all processes."""
 
 import torch
 import torch.nn.functional as F
@@ -7,6 +7,7 @@ from torch import Tensor
 from co2s.structures import PseudoLabel
 
 from .agreement import who_learns
+from .counting import mean_count
 
 IGNORE = 255
 
@@ -17,7 +18,7 @@ def supervised_loss(logits: Tensor, target: Tensor) -> Tensor:
     Logits (B, N, H, W), target (B, H, W) int64 with 255 = ignore.
     """
     total = F.cross_entropy(logits.float(), target, ignore_index=IGNORE, reduction="sum")
-    return total / (target != IGNORE).sum().clamp(min=1)
+    return total / mean_count(target != IGNORE)
 
 
 def pseudo_label_loss(logits: Tensor, pseudo: PseudoLabel, threshold: float) -> Tensor:
@@ -27,7 +28,7 @@ def pseudo_label_loss(logits: Tensor, pseudo: PseudoLabel, threshold: float) -> 
     mean: an unsure student learns slowly from itself.
     """
     loss = F.cross_entropy(logits.float(), pseudo.label, reduction="none")
-    return (loss * pseudo.kept(threshold)).sum() / pseudo.valid.sum().clamp(min=1)
+    return (loss * pseudo.kept(threshold)).sum() / mean_count(pseudo.valid)
 
 
 def stability_losses(
@@ -51,4 +52,4 @@ def stability_losses(
 def _masked_mse(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
     """Mean over the masked pixels and all classes; 0 where no pixel is masked."""
     error = (student - teacher).square().mean(dim=1)
-    return torch.where(mask, error, 0.0).sum() / mask.sum().clamp(min=1)
+    return torch.where(mask, error, 0.0).sum() / mean_count(mask)

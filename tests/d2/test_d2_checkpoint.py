@@ -48,6 +48,7 @@ def test_round_trip(request, writer, reader, tmp_path):
     loader = reader.DetectionCheckpointer(
         other, str(tmp_path), optimizer=other_optimizer, scheduler=scheduler
     )
+    assert loader.path_manager is reader.PathManager
     assert loader.has_checkpoint()
     rest = loader.resume_or_load("", resume=True)
     assert rest == {"iteration": 4}

@@ -169,6 +169,7 @@ class TestConfigurable:
         part, cfg = self.build(d2), d2.get_cfg()
         assert part(1, c=5).values == (1, 2, 5)
         assert part(cfg).values == (-1, 2, 3)
+        assert part(cfg, a=9).values == (9, 2, 3)
         assert part(cfg=cfg, b=7).values == (-1, 7, 3)
         assert part(cfg, 4, c=9).values == (-4, 2, 9)
         assert part(cfg, scale=5).values == (-5, 2, 3)

@@ -29,17 +29,18 @@ def test_scalars_and_smoothing(d2):
             storage.put_scalars(exact=value, smoothing_hint=False)
         with storage.name_scope("part/"):
             storage.put_scalar("x", 1, cur_iter=7)
+        storage.put_scalar("x", 2)
         storage.step()
     assert storage.iter == 3
-    assert storage.latest() == {"noisy": (9, 2), "exact": (9, 2), "part/x": (1, 7)}
+    assert storage.latest() == {"noisy": (9, 2), "exact": (9, 2), "part/x": (1, 7), "x": (2, 2)}
     smooth = storage.latest_with_smoothing_hint(20)
     assert smooth["noisy"] == (4, 2)
     assert smooth["exact"] == (9, 2)
     assert storage.latest_with_smoothing_hint(1)["noisy"] == (9, 2)
     assert storage.count_samples("noisy", 2) == 2
-    assert storage.smoothing_hints() == {"noisy": True, "exact": False, "part/x": True}
+    assert storage.smoothing_hints() == {"noisy": True, "exact": False, "part/x": True, "x": True}
     assert storage.history("noisy").values() == [(4, 0), (1, 1), (9, 2)]
-    assert set(storage.histories()) == {"noisy", "exact", "part/x"}
+    assert set(storage.histories()) == {"noisy", "exact", "part/x", "x"}
 
 
 def test_storage_errors(d2):

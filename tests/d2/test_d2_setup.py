@@ -67,6 +67,13 @@ def test_logger_colours_and_shortens(d2, capsys):
     assert "ERROR" in two
 
 
+def test_file_keeps_the_full_name(lite, tmp_path):
+    """detectron2 shortens it there too, because the console comes first."""
+    lite.setup_logger(str(tmp_path), name="toy_log", abbrev_name="t")
+    logging.getLogger("toy_log.part").info("one")
+    assert "] toy_log.part INFO: one" in (tmp_path / "log.txt").read_text()
+
+
 def test_logger_of_other_ranks(d2, tmp_path, capsys):
     file = str(tmp_path / "run.log")
     d2.setup_logger(file, 2, name="toy_log").info("from rank 2")

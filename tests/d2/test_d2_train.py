@@ -270,6 +270,40 @@ def test_mixed_precision_refuses_data_parallel(d2, toy_model):
         d2.AMPTrainer(model, [], torch.optim.SGD(model.parameters(), lr=0.1))
 
 
+def test_mixed_precision_step_without_a_gpu(lite, toy_model, toy_data, monkeypatch):
+    """The order of the step, on the CPU's autocast; the scaled gradients are scaled back."""
+    autocast, seen = torch.autocast, []
+
+    def on_cpu(device, dtype):
+        seen.append((device, dtype))
+        return autocast("cpu", dtype=dtype)
+
+    monkeypatch.setattr(torch, "autocast", on_cpu)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    weights, scaler = [], torch.amp.GradScaler("cpu", init_scale=64.0, growth_interval=2)
+    for options in (
+        {"grad_scaler": scaler, "precision": torch.bfloat16, "log_grad_scaler": True},
+        {},
+    ):
+        model = toy_model()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        trainer = (lite.AMPTrainer if options else lite.SimpleTrainer)(
+            model, toy_data(), optimizer, **options
+        )
+        trainer.train(0, 3)
+        weights.append(model.linear.weight.detach())
+        if options:
+            assert trainer.storage.history("[metric]grad_scaler").values() == [
+                (64, 0),
+                (64, 1),
+                (128, 2),
+            ]
+            assert trainer.state_dict()["grad_scaler"]["scale"] == 128
+    assert seen == [("cuda", torch.bfloat16)] * 3
+    assert torch.allclose(*weights, atol=0.01)
+    assert not torch.equal(*weights)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="mixed precision needs CUDA")
 @pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16])
 def test_mixed_precision(d2, precision):

@@ -49,6 +49,18 @@ def test_cut_off_images_are_named(tmp_path, extension):
         read_image(str(path))
 
 
+@pytest.mark.parametrize("extension", [".jpg", ".png"])
+def test_decoders_that_fill_up_what_is_missing_are_not_believed(tmp_path, monkeypatch, extension):
+    path = tmp_path / f"broken{extension}"
+    content = write_bytes(path, extension)
+    filled = cv2.imread(str(path))  # as OpenCV 4 returns for cut-off files
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: filled)
+    assert read_image(str(path)).shape == filled.shape
+    path.write_bytes(content[:-500])
+    with pytest.raises(ValueError, match=rf"broken{extension} is cut off or damaged"):
+        read_image(str(path))
+
+
 def test_bytes_after_the_end_of_a_jpeg_do_no_harm(tmp_path):
     path = tmp_path / "long.jpg"
     content = write_bytes(path, ".jpg")

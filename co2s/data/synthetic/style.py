@@ -8,30 +8,28 @@ LAYOUTS = ("rural", "village", "town", "riverside")
 
 # Surface colours in 8-bit RGB. Crop and tree colours follow the season, the rest does not.
 CROPS = {
-    "spring": [(104, 142, 66), (138, 165, 82), (205, 190, 66), (128, 122, 80), (152, 128, 96)],
-    "summer": [(94, 124, 60), (158, 160, 86), (202, 182, 118), (118, 142, 70), (176, 152, 98)],
-    "autumn": [(186, 162, 108), (140, 112, 76), (102, 120, 66), (166, 142, 86), (120, 98, 72)],
-    "winter": [(150, 140, 106), (118, 126, 86), (174, 166, 136), (108, 128, 82), (130, 112, 88)],
+    "spring": [(104, 148, 66), (138, 170, 82), (205, 195, 66), (120, 150, 90)],
+    "summer": [(94, 134, 60), (168, 176, 86), (212, 196, 112), (118, 152, 70)],
+    "autumn": [(196, 176, 98), (170, 168, 96), (112, 136, 66), (186, 186, 110)],
+    "winter": [(150, 152, 106), (118, 140, 86), (170, 172, 120), (108, 140, 82)],
 }
 TREES = {
-    "spring": [(82, 118, 52), (108, 138, 68), (66, 96, 48)],
+    "spring": [(82, 118, 52), (66, 108, 48), (66, 96, 48)],
     "summer": [(52, 84, 42), (66, 96, 46), (44, 72, 44)],
-    "autumn": [(122, 98, 46), (150, 104, 44), (84, 94, 46), (166, 122, 52)],
-    "winter": [(96, 86, 74), (46, 64, 46), (112, 102, 84)],
+    "autumn": [(122, 88, 40), (150, 100, 40), (84, 84, 40)],
+    "winter": [(84, 72, 62), (46, 64, 46), (94, 80, 66)],
 }
-SOILS = [(166, 132, 96), (190, 166, 132), (142, 104, 78), (204, 190, 164), (152, 98, 72)]
-WATERS = [(42, 62, 76), (50, 80, 70), (86, 94, 74), (26, 42, 58), (104, 102, 82), (62, 94, 118)]
-ROADS = [(96, 96, 99), (70, 70, 74), (172, 168, 160), (130, 124, 118)]
-DIRT = [(166, 142, 112), (146, 120, 92)]
+SOILS = [(176, 132, 96), (196, 160, 126), (156, 108, 78), (206, 180, 150), (162, 100, 72)]
+WATERS = [(42, 62, 86), (50, 80, 92), (26, 42, 68), (62, 94, 128)]
+ROADS = [(96, 96, 99), (78, 78, 82), (152, 150, 146), (126, 124, 120)]
+DIRT = [(176, 160, 142), (160, 146, 130)]
 ROOFS = [
-    (166, 84, 64),
-    (186, 102, 76),
-    (132, 130, 128),
-    (84, 84, 90),
-    (218, 216, 210),
-    (126, 98, 78),
-    (84, 106, 148),
-    (122, 140, 128),
+    (176, 74, 54),
+    (196, 92, 66),
+    (226, 224, 218),
+    (214, 120, 84),
+    (74, 106, 168),
+    (150, 60, 56),
 ]
 
 
@@ -69,19 +67,19 @@ def draw_style(rng: np.random.Generator) -> Style:
         season=season,
         regular_parcels=bool(rng.random() < 0.55),
         parcel_size=rng.uniform(38, 80),
-        crops=_some(rng, CROPS[season], int(rng.integers(3, 6)), spread=16),
+        crops=_some(rng, CROPS[season], int(rng.integers(3, 6)), spread=10),
         trees=_some(rng, TREES[season], 2, spread=9),
-        soils=_some(rng, SOILS, 2, spread=12),
+        soils=_some(rng, SOILS, 2, spread=8),
         water=_some(rng, WATERS, 1, spread=10)[0],
         road=_some(rng, ROADS, 1, spread=10)[0],
-        dirt=_some(rng, DIRT, 1, spread=14)[0],
-        roofs=_some(rng, ROOFS, int(rng.integers(2, 6)), spread=14),
+        dirt=_some(rng, DIRT, 1, spread=8)[0],
+        roofs=_some(rng, ROOFS, int(rng.integers(2, 6)), spread=8),
         crown=rng.uniform(5.5, 10.5),
         sun=(float(np.sin(azimuth)), float(np.cos(azimuth))),
         sun_slope=rng.uniform(0.55, 1.5),
-        gain=(rng.uniform(0.74, 1.2) * rng.uniform(0.94, 1.06, 3)).astype(np.float32),
+        gain=(rng.uniform(0.8, 1.15) * rng.uniform(0.96, 1.04, 3)).astype(np.float32),
         gamma=rng.uniform(0.82, 1.2),
-        haze=float(rng.choice([0.0, rng.uniform(0.03, 0.26)])),
+        haze=float(rng.choice([0.0, rng.uniform(0.03, 0.18)])),
         blur=rng.uniform(0.0, 0.95),
         noise=rng.uniform(1.5, 7.0),
     )
