@@ -20,9 +20,7 @@ PREDICTIONS = ("global", "local", "fused")
 
 def main() -> None:
     args = parse_args()
-    scores = {
-        method: [train(args, method, seed) for seed in args.seeds] for method in args.methods
-    }
+    scores = {method: [train(args, method, seed) for seed in args.seeds] for method in args.methods}
     table = [[method, *(summary(runs, p) for p in PREDICTIONS)] for method, runs in scores.items()]
     text = tabulate(table, headers=["mIoU, %", *PREDICTIONS], tablefmt="github")
     (args.output / "comparison.md").write_text(text + "\n")

@@ -21,9 +21,9 @@ def add_co2s_config(cfg: CN) -> None:
 def _add_data(cfg: CN) -> None:
     cfg.DATASETS.LABELED = ()  # registered names of the labelled training streams
     cfg.DATASETS.UNLABELED = ()  # registered names of the unlabelled training streams
-    cfg.DATASETS.VAL = ()  # the best checkpoint is chosen here; empty: on DATASETS.TEST, and said so
+    cfg.DATASETS.VAL = ()  # the best checkpoint is chosen here; empty: on DATASETS.TEST
     cfg.DATASETS.ROOT = ""  # overrides $DETECTRON2_DATASETS/<root of the spec>
-    cfg.DATALOADER.CUTMIX_PARTNER = "other"  # "same": a crop of the image itself (authors' release)
+    cfg.DATALOADER.CUTMIX_PARTNER = "other"  # or "same", as in the authors' release
 
     cfg.INPUT.FORMAT = "RGB"
     cfg.INPUT.MIN_SIZE_TEST = 0  # the model resizes (INPUT.TEST_BASE_SIZE), the predictor does not

@@ -22,7 +22,7 @@ class ClassReasoning(nn.Module):
         )
 
     def forward(self, x: Tensor, guidance: Tensor) -> Tensor:
-        """Class maps (B, N, D, h, w) and projected guidance (N, G) -> class maps (B, N, D, h, w)."""
+        """Class maps (B, N, D, h, w), projected guidance (N, G) -> class maps (B, N, D, h, w)."""
         b, n, d, h, w = x.shape
         pooled = F.avg_pool2d(x.flatten(0, 1), min(self.pool, h, w))
         ph, pw = pooled.shape[-2:]

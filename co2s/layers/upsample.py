@@ -25,11 +25,9 @@ class Upsample(nn.Module):
     def _conv1(self, x: Tensor, skip: Tensor) -> Tensor:
         # A convolution over a concatenation is a sum of two: the skip's half is computed once for
         # an image instead of once for each of its classes, and nothing is copied N times.
-        conv, *rest = self.conv1
+        conv, norm, relu = self.conv1
+        assert isinstance(conv, nn.Conv2d)
         split = x.shape[1]
         maps = F.conv2d(x, conv.weight[:, :split], padding=1)
         shared = F.conv2d(skip, conv.weight[:, split:], padding=1)
-        x = (maps.unflatten(0, (len(skip), -1)) + shared.unsqueeze(1)).flatten(0, 1)
-        for layer in rest:
-            x = layer(x)
-        return x
+        return relu(norm((maps.unflatten(0, (len(skip), -1)) + shared.unsqueeze(1)).flatten(0, 1)))

@@ -37,14 +37,13 @@ class Student(nn.Module):
         """Images (B, 3, H, W), RGB in 0..255 -> the backbone's maps."""
         return self.backbone((images.float() - self.pixel_mean) / self.pixel_std)
 
-    def decode(self, maps: dict[str, Tensor], size: tuple[int, int]) -> Tensor:
+    def decode(self, maps: dict[str, Tensor], size: Sequence[int]) -> Tensor:
         """The backbone's maps -> logits (B, N, *size)."""
         return resize(self.head(maps, self.guidance()), size, align_corners=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W), RGB in 0..255 -> logits (B, N, H, W)."""
-        height, width = images.shape[-2:]
-        return self.decode(self.features(images), (height, width))
+        return self.decode(self.features(images), images.shape[-2:])
 
 
 def build_student(cfg: CfgNode, student_cfg: CfgNode) -> Student:

@@ -17,7 +17,9 @@ def run(cfg, tmp_path, processes):
     config.write_text(cfg.dump())
     command = [sys.executable, SCRIPT, config, tmp_path / "engine_toy.yaml", processes, output]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run([str(x) for x in command], capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [str(x) for x in command], capture_output=True, text=True, env=environment
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     scores = tmp_path / f"out{processes}" / "inference" / "engine_toy_val" / "scores.json"
     return json.loads(output.read_text()), json.loads(scores.read_text())

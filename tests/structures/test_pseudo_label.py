@@ -22,7 +22,9 @@ def test_kept_needs_confidence_and_a_real_pixel():
 
 
 def test_cutmix_takes_all_three_parts_of_the_partner_inside_the_box():
-    own = PseudoLabel(torch.tensor([[[0, 0]]]), torch.tensor([[[0.1, 0.1]]]), torch.tensor([[[True, True]]]))
+    own = PseudoLabel(
+        torch.tensor([[[0, 0]]]), torch.tensor([[[0.1, 0.1]]]), torch.tensor([[[True, True]]])
+    )
     partner = PseudoLabel(
         torch.tensor([[[5, 5]]]), torch.tensor([[[0.9, 0.9]]]), torch.tensor([[[False, False]]])
     )

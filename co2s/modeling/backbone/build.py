@@ -29,7 +29,9 @@ def load_weights(module: nn.Module, path: str) -> None:
     Raises FileNotFoundError where there is no file, RuntimeError with the keys that differ.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"Backbone weights {path!r}: no such file. Give a local state dict.")
+        raise FileNotFoundError(
+            f"Backbone weights {path!r}: no such file. Give a local state dict."
+        )
     module.load_state_dict(_read(path), strict=True)
 
 

@@ -74,9 +74,7 @@ class CLIPViT(Backbone):
     def _embed(self, patches: Tensor, grid: tuple[int, int]) -> Tensor:
         cls_token = self.visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
         x = torch.cat([cls_token, patches], dim=1)
-        positions = resize_positions(
-            self.visual.positional_embedding, self.visual.grid_size, grid
-        )
+        positions = resize_positions(self.visual.positional_embedding, self.visual.grid_size, grid)
         return self.visual.ln_pre(x + positions.to(x.dtype))
 
     def _finish(self, name: str, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -85,7 +83,7 @@ class CLIPViT(Backbone):
         return to_map(tokens, grid)
 
 
-def value_path(block: nn.Module, x: Tensor) -> Tensor:
+def value_path(block: Any, x: Tensor) -> Tensor:
     """A CLIP layer without attention mixing, tokens (B, L, C) -> (B, L, C) (MaskCLIP)."""
     attn, width = block.attn, x.shape[-1]
     weight, bias = attn.in_proj_weight[2 * width :], attn.in_proj_bias[2 * width :]

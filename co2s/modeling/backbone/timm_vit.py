@@ -21,8 +21,10 @@ class TimmViT(Backbone):
     padded to whole patches.
     """
 
+    vit: Any  # timm's ViTs share names, not a type
+
     @configurable
-    def __init__(self, *, vit: nn.Module, features: Sequence[int]):
+    def __init__(self, *, vit: Any, features: Sequence[int]):
         super().__init__()
         depth = len(vit.blocks)
         if len(features) != 3 or sorted(features) != list(features) or features[-1] >= depth:

@@ -38,7 +38,7 @@ class GuidedMaskHead(nn.Module):
         skip_dims: Sequence[int] = (32, 16),
     ):
         super().__init__()
-        channels = {name: shape.channels for name, shape in input_shape.items()}
+        channels = {name: shape.channels or 0 for name, shape in input_shape.items()}
         self.embed = nn.Conv2d(1, dim, 7, padding=3)
         # Similarities of an untrained backbone hardly differ between classes; a gain makes them heard.
         self.embed.weight.data.mul_(embed_gain)
@@ -54,9 +54,7 @@ class GuidedMaskHead(nn.Module):
         self.predict = nn.Conv2d(up_dims[1], 1, 3, padding=1)
 
     @classmethod
-    def from_config(
-        cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]
-    ) -> dict[str, Any]:
+    def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
         node = cfg.HEAD
         return {
             "input_shape": input_shape,

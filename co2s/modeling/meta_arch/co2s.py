@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from co2s.d2 import META_ARCH_REGISTRY, CfgNode, configurable, get_event_storage
 from co2s.layers import channel_dropout
 from co2s.semi import cosine_ramp, cutmix, pseudo_label_loss, stability_losses, supervised_loss
 from co2s.structures import PseudoLabel
 
-from ..student import Student
 from .pair import StudentPair, stack
 
 
@@ -115,7 +114,7 @@ class Co2S(StudentPair):
             seeds=[item["seed"] for item in items],
         )
 
-    def student_logits(self, student: Student, views: Views) -> Logits:
+    def student_logits(self, student: Any, views: Views) -> Logits:
         """One backbone pass and one decoder pass for all views that carry a gradient."""
         images = torch.cat([views.labeled, views.weak, *views.strong])
         maps = student.features(images)
@@ -123,13 +122,11 @@ class Co2S(StudentPair):
         weak_maps = {key: x[b : b + u] for key, x in maps.items()}
         perturbed = channel_dropout(weak_maps, self.feature_dropout, views.seeds)
         maps = {key: torch.cat([x, perturbed[key]]) for key, x in maps.items()}
-        labeled, weak, s1, s2, fp = student.decode(maps, tuple(images.shape[-2:])).split(
-            [b, u, u, u, u]
-        )
+        labeled, weak, s1, s2, fp = student.decode(maps, images.shape[-2:]).split([b, u, u, u, u])
         return Logits(labeled, weak, (s1, s2), fp)
 
     def self_training(
-        self, name: str, student: Student, logits: Logits, views: Views
+        self, name: str, student: nn.Module, logits: Logits, views: Views
     ) -> dict[str, Tensor]:
         """UniMatch for one student: L = (sup + 0.25 s1 + 0.25 s2 + 0.5 fp) / 2."""
         pseudo = PseudoLabel.from_logits(logits.weak, views.valid)

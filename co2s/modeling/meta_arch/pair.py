@@ -59,7 +59,7 @@ class StudentPair(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return self.students["global"].pixel_mean.device
+        return next(self.buffers()).device
 
     def forward(self, batch: Any) -> Any:
         return self.losses(batch) if self.training else self.inference(batch)
