@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Compare methods over seeds: trains every pair of them and prints mean and deviation of the scores.
+"""Compare methods over seeds: train every pair of them, print mean and deviation of the scores.
 
 compare.py --config-file FILE --methods OnlySup Co2S --seeds 0 1 2 [KEY VALUE ...]
 A run that has its scores already is not trained again, so a broken comparison can be continued.

@@ -84,6 +84,7 @@ def _student(backbone: str, model: str, features: list[int], guidance: str) -> C
     node.BACKBONE.PATCH_SIZE = 0
     node.BACKBONE.IMAGE_SIZE = 0  # of the learned position embedding's grid, pixels
     node.BACKBONE.OUTPUT_DIM = 0  # of CLIP's joint embedding
+    node.BACKBONE.POSITIONS = "learnable"  # or "sin_cos_2d": how they start (CLIPViT)
     node.BACKBONE.ACTIVATION = ""  # "quick_gelu" or "gelu" (CLIPViT)
     node.BACKBONE.LAYER_NORM_EPS = 0.0
     node.BACKBONE.LAYER_SCALE = 0.0  # initial gain of the residual branches (TimmViT)

@@ -7,7 +7,7 @@ import torch
 
 from co2s import d2
 from co2s.config import get_co2s_cfg
-from co2s.d2 import CfgNode, default_setup
+from co2s.d2 import CfgNode, comm, default_setup, setup_logger
 from co2s.data import iterations_per_epoch
 from co2s.modeling.student import num_classes
 
@@ -23,7 +23,9 @@ def setup(args: argparse.Namespace) -> CfgNode:
     resolve(cfg, training=not args.eval_only)
     cfg.freeze()
     default_setup(cfg, args)
-    logging.getLogger("co2s").info("Names of detectron2 come from: %s", d2.describe())
+    # detectron2 sets up its own and fvcore's logs only.
+    log = setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="co2s")
+    log.info("Names of detectron2 come from: %s", d2.describe())
     return cfg
 
 

@@ -1,4 +1,4 @@
-"""Counting pixels over all processes, so that a loss does not depend on how a batch is shared out."""
+"""Counting pixels over all processes: a loss must not depend on how a batch is shared out."""
 
 import torch.distributed as dist
 from torch import Tensor

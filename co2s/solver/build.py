@@ -1,4 +1,4 @@
-"""AdamW with one learning rate for each part of a student, decayed polynomially (method section 4)."""
+"""AdamW, one learning rate for each part of a student, polynomial decay (method section 4)."""
 
 import torch
 from fvcore.common.param_scheduler import PolynomialDecayParamScheduler

@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class PseudoLabel:
-    """A student's own labels of a batch of images (paper section 3.2; no gradient through any part).
+    """A student's own labels of a batch of images; no gradient through any part (section 3).
 
     label (B, H, W) int64, confidence (B, H, W) the largest class probability,
     valid (B, H, W) bool: a real pixel, not padding.

@@ -1,13 +1,13 @@
-"""Training: losses fall, runs are scored and drawn, resumed exactly, and stopped when not finite."""
+"""Training: runs are scored and drawn, resumed exactly, and stopped when a loss is not finite."""
 
 import json
-import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from co2s.d2 import seed_all_rng
 from co2s.engine import SemiSupervisedTrainer, resolve
 
 
@@ -19,9 +19,7 @@ def train():
 def train_run(cfg, *, steps=None, resume=False):
     cfg = cfg.clone()
     resolve(cfg)
-    random.seed(cfg.SEED)
-    np.random.seed(cfg.SEED)
-    torch.manual_seed(cfg.SEED)
+    seed_all_rng(cfg.SEED)
     Path(cfg.OUTPUT_DIR).mkdir(exist_ok=True)
     trainer = SemiSupervisedTrainer(cfg)
     trainer.resume_or_load(resume=resume)

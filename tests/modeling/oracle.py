@@ -24,7 +24,7 @@ def aspp(module, x):
 
 def attention(module, tokens):
     """Multi-head self-attention written out; tokens (L, C)."""
-    length, width = tokens.shape
+    width = tokens.shape[1]
     heads, d = module.num_heads, width // module.num_heads
     q, k, v = (tokens @ module.in_proj_weight.T + module.in_proj_bias).split(width, dim=1)
     out = []
@@ -86,7 +86,7 @@ def head(module, maps, guidance):
 
 
 def student(model, image, drop=None):
-    """Logits (1, N, H, W) of one image (3, H, W); drop: a mask (C,) for each map, already scaled."""
+    """Logits (1, N, H, W) of an image (3, H, W); drop: a mask (C,) for each map, scaled already."""
     x = (image[None].float() - model.pixel_mean) / model.pixel_std
     maps = model.backbone(x)
     if drop is not None:
@@ -102,7 +102,7 @@ def masked_ce(logits, label, mask, denominator):
     return total / max(denominator, 1)
 
 
-def step(model, batch, tau, ramp):
+def step(model, batch, tau, ramp):  # noqa: C901 (obvious, not short)
     """All losses of one training step, every view in its own pass."""
     losses = {}
     weak = {}

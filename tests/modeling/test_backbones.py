@@ -69,7 +69,7 @@ def test_positions_keep_the_class_token_and_their_own_grid():
     torch.testing.assert_close(resized[0], embedding[0])
 
 
-@pytest.mark.parametrize("student,word", [("GLOBAL", "open_clip"), ("LOCAL", "timm")])
+@pytest.mark.parametrize(("student", "word"), [("GLOBAL", "open_clip"), ("LOCAL", "timm")])
 def test_unknown_model_name(tiny_cfg, student, word):
     tiny_cfg.MODEL[student].BACKBONE.MODEL = "vit_none"
     with pytest.raises(ValueError, match=f"{word} has no.*vit_none"):

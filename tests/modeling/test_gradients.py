@@ -1,4 +1,4 @@
-"""Who gets a gradient: every trained parameter, no frozen one, and the student but not the teacher."""
+"""Who gets a gradient: every trained parameter, no frozen one, the student, not the teacher."""
 
 import pytest
 import torch

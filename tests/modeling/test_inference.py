@@ -63,12 +63,12 @@ def test_fusions(model, fusion):
 
 def test_unknown_fusion(tiny_cfg):
     tiny_cfg.MODEL.CO2S.FUSION = "vote"
-    with pytest.raises(ValueError, match="'vote'.*confidence, mean, global, local"):
+    with pytest.raises(ValueError, match=r"'vote'.*confidence, mean, global, local"):
         build_model(tiny_cfg)
 
 
 @pytest.mark.parametrize(
-    "size,base,expected",
+    ("size", "base", "expected"),
     [
         ((300, 400), (0, 0), (300, 400)),
         ((256, 256), (2048, 512), (512, 512)),

@@ -47,7 +47,7 @@ def test_cutmix_pastes_the_partner_inside_the_box():
 
 
 @pytest.mark.parametrize(
-    "progress,expected", [(0.0, 0.0), (0.05, 0.1464466), (0.1, 0.5), (0.2, 1.0), (0.9, 1.0)]
+    ("progress", "expected"), [(0.0, 0.0), (0.05, 0.1464466), (0.1, 0.5), (0.2, 1.0), (0.9, 1.0)]
 )
 def test_cosine_ramp(progress, expected):
     assert cosine_ramp(progress, 0.2) == pytest.approx(expected, abs=1e-6)

@@ -7,7 +7,7 @@ from co2s.structures import windows
 
 
 @pytest.mark.parametrize(
-    "height,width,size,stride", [(100, 70, 32, 26), (32, 32, 32, 26), (33, 20, 32, 7)]
+    ("height", "width", "size", "stride"), [(100, 70, 32, 26), (32, 32, 32, 26), (33, 20, 32, 7)]
 )
 def test_every_pixel_is_covered(height, width, size, stride):
     seen = np.zeros((height, width), int)

@@ -18,7 +18,7 @@ def build_backbone(student_cfg: CfgNode) -> Backbone:
 
 
 def freeze_except(module: nn.Module, name_parts: Sequence[str]) -> None:
-    """Train the parameters whose name has one of the parts, freeze the others (method section 2)."""
+    """Train parameters whose name has one of the parts, freeze the others (method section 2)."""
     for name, parameter in module.named_parameters():
         parameter.requires_grad_(any(part in name for part in name_parts))
 

@@ -121,6 +121,7 @@ def _build_visual(node: CfgNode) -> VisionTransformer:
         mlp_ratio=vision.get("mlp_ratio", 4.0),
         ls_init_value=vision.get("ls_init_value"),
         output_dim=node.OUTPUT_DIM or named["embed_dim"],
+        pos_embed_type=node.POSITIONS,
         act_layer=ACTIVATIONS[activation],
         norm_layer=partial(LayerNorm, eps=node.LAYER_NORM_EPS or 1e-5),
     )

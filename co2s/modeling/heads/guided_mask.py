@@ -40,7 +40,7 @@ class GuidedMaskHead(nn.Module):
         super().__init__()
         channels = {name: shape.channels or 0 for name, shape in input_shape.items()}
         self.embed = nn.Conv2d(1, dim, 7, padding=3)
-        # Similarities of an untrained backbone hardly differ between classes; a gain makes them heard.
+        # An untrained backbone's similarities hardly differ; a gain makes their difference heard.
         self.embed.weight.data.mul_(embed_gain)
         self.spatial = ASPP(dim, dilations)
         self.project_guidance = nn.Linear(channels[DENSE], GUIDANCE_DIM)
