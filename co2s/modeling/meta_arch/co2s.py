@@ -147,5 +147,8 @@ class Co2S(StudentPair):
 
     def stability_now(self) -> float:
         """lambda(t) of this step: a half cosine up, then constant."""
-        progress = get_event_storage().iter / max(self.max_iter, 1)
-        return self.stability_weight * cosine_ramp(progress, self.stability_ramp)
+        storage = get_event_storage()
+        progress = storage.iter / max(self.max_iter, 1)
+        weight = self.stability_weight * cosine_ramp(progress, self.stability_ramp)
+        storage.put_scalar("stability_weight", weight, smoothing_hint=False)
+        return weight
