@@ -1,0 +1,72 @@
+"""The command line as a user has it: train, resume, score only, and what it says when data lack."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from co2s.data.synthetic import write_synthetic_aerial
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def train_net(tmp_path):
+    """A function (*arguments) that runs tools/train_net.py on a few tiny tiles."""
+    data = write_synthetic_aerial(
+        tmp_path / "synthetic_aerial", train_scenes=8, val_scenes=1, tile=48, demo_size=(48, 48)
+    )
+    options = ["DATASETS.ROOT", data, "OUTPUT_DIR", tmp_path / "out", "INPUT.CROP_SIZE", 32]
+    options += ["TEST.PANELS", 0, "TEST.EVAL_PERIOD", 0, "INPUT.TEST_BASE_SIZE", "(0, 0)"]
+    options += ["SOLVER.IMS_PER_BATCH", 2, "SOLVER.CHECKPOINT_PERIOD", 2]
+
+    def run(*arguments, options=options):
+        command = [
+            ROOT / "tools" / "train_net.py",
+            "--config-file",
+            ROOT / "configs/quickstart.yaml",
+        ]
+        command = [sys.executable, *command, *arguments, *options]
+        return subprocess.run(
+            [str(part) for part in command],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+
+    run.options = options
+    return run
+
+
+def test_train_resume_and_score(train_net, tmp_path):
+    first = train_net(options=[*train_net.options, "SOLVER.MAX_ITER", 2])
+    assert first.returncode == 0, first.stderr[-3000:]
+    assert "Names of detectron2 come from: detectron2" in first.stdout
+    assert "parameters trained" in first.stdout
+    scores = tmp_path / "out" / "inference" / "synthetic_aerial_val" / "scores.json"
+    trained = json.loads(scores.read_text())["scores"]
+    scores.unlink()
+
+    weights = ["MODEL.WEIGHTS", tmp_path / "out" / "model_final.pth"]
+    again = train_net("--eval-only", options=[*train_net.options, *weights])
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert json.loads(scores.read_text())["scores"] == trained
+
+    longer = train_net("--resume", options=[*train_net.options, "SOLVER.MAX_ITER", 3])
+    assert longer.returncode == 0, longer.stderr[-3000:]
+    assert "Starting training from iteration 2" in longer.stdout
+
+
+def test_missing_data_and_unknown_names_are_said(train_net, tmp_path):
+    missing = train_net(options=[*train_net.options, "DATASETS.ROOT", tmp_path / "none"])
+    assert missing.returncode != 0
+    assert "none" in missing.stderr
+    assert "DATASETS.ROOT" in missing.stderr
+    names = ["DATASETS.LABELED", '("nonsense_1_8_labeled",)', "MODEL.NUM_CLASSES", 6]
+    unknown = train_net(options=[*train_net.options, *names])
+    assert unknown.returncode != 0
+    assert "nonsense_1_8_labeled" in unknown.stderr
+    assert "synthetic_aerial_1_16_labeled" in unknown.stderr, "known names are listed"
