@@ -50,7 +50,8 @@ def map_scene(output: Path, scene: Path) -> Path:
     """Predict a scene that is larger than any tile with detectron2's DefaultPredictor."""
     cfg = get_co2s_cfg()
     cfg.merge_from_file(str(output / "config.yaml"))
-    cfg.MODEL.WEIGHTS = str(output / "model_best.pth")
+    best, last = output / "model_best.pth", output / "model_final.pth"
+    cfg.MODEL.WEIGHTS = str(best if best.exists() else last)
     predictor = DefaultPredictor(cfg)
     image = read_image(str(scene))
     classes = predictor(image[:, :, ::-1])["sem_seg"].argmax(dim=0).cpu().numpy()

@@ -59,7 +59,8 @@ class PanelWriter(DatasetEvaluator):
             name: prediction.argmax(dim=0).cpu().numpy()[::step, ::step]
             for name, prediction in predictions(output).items()
         }
-        stem = re.sub(r"[^\w.-]+", "_", str(item["image_id"]))[-80:]
+        name = str(item["image_id"]).removesuffix(os.path.splitext(item["file_name"])[1])
+        stem = re.sub(r"[^\w.-]+", "_", name)[-80:]
         path = os.path.join(self._folder, f"{self._chosen[item['image_id']]:05d}_{stem}.png")
         self._draw(path, item["file_name"], image, truth, labels)
 
