@@ -77,9 +77,9 @@ def draw_style(rng: np.random.Generator) -> Style:
         crown=rng.uniform(5.5, 10.5),
         sun=(float(np.sin(azimuth)), float(np.cos(azimuth))),
         sun_slope=rng.uniform(0.55, 1.5),
-        gain=(rng.uniform(0.62, 1.25) * rng.uniform(0.88, 1.12, 3)).astype(np.float32),
-        gamma=rng.uniform(0.75, 1.3),
-        haze=float(rng.choice([0.0, rng.uniform(0.05, 0.3)])),
+        gain=(rng.uniform(0.8, 1.15) * rng.uniform(0.96, 1.04, 3)).astype(np.float32),
+        gamma=rng.uniform(0.82, 1.2),
+        haze=float(rng.choice([0.0, rng.uniform(0.03, 0.18)])),
         blur=rng.uniform(0.0, 0.95),
         noise=rng.uniform(1.5, 7.0),
     )

@@ -14,7 +14,7 @@ from .scene import draw_scene
 # Written last into the finished folder: it names what was asked for.
 MARKER = "synthetic_aerial.json"
 # Raised whenever the pictures change, so that an older folder is written again.
-VERSION = 3
+VERSION = 1
 
 # 8-bit RGB of field, forest, water, road, building, bare soil: how the masks look in a viewer.
 PALETTE = (220, 205, 100, 40, 120, 50, 50, 110, 200, 120, 120, 120, 200, 60, 60, 170, 110, 70)
