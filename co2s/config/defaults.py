@@ -31,6 +31,7 @@ def _add_data(cfg: CN) -> None:
     cfg.INPUT.BASE_SIZE = (2048, 512)  # long and short side in pixels, for RESIZE "fit"
     cfg.INPUT.RATIO_RANGE = (0.5, 2.0)
     cfg.INPUT.TEST_BASE_SIZE = (0, 0)  # long and short side at inference; zeros: no resize
+    cfg.INPUT.TEST_SCALE = 1.0  # of images at inference, where TEST_BASE_SIZE does not decide
     cfg.INPUT.CROP_SIZE = 512  # side of the square training crop and test window, pixels
     cfg.INPUT.FLIP = 0.5  # probability of a horizontal flip
     cfg.INPUT.ROTATE90 = False  # also draw vertical flips and quarter turns

@@ -30,16 +30,15 @@ def sliding_window_logits(
     return total / count
 
 
-def fit_size(height: int, width: int, base: tuple[int, int]) -> tuple[int, int]:
-    """Size after fitting into base (long, short), keeping the ratio; (0, 0) keeps the image.
+def fit_size(height: int, width: int, base: tuple[int, int], scale: float = 1.0) -> tuple[int, int]:
+    """Size after fitting into base (long, short), keeping the ratio; with (0, 0) after scaling.
 
     The image is made to fit and yet never below `short` on its short side (method section 5), so
     it is the short side that decides.
     """
     _, short = base
-    if not short:
-        return height, width
-    scale = short / min(height, width)
+    if short:
+        scale = short / min(height, width)
     return round(height * scale), round(width * scale)
 
 

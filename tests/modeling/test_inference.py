@@ -78,3 +78,8 @@ def test_unknown_fusion(tiny_cfg):
 )
 def test_fit_size(size, base, expected):
     assert fit_size(*size, base) == expected
+
+
+def test_fit_size_scales_where_no_base_size_decides():
+    assert fit_size(128, 256, (0, 0), 1.5) == (192, 384)
+    assert fit_size(128, 256, (2048, 512), 1.5) == (512, 1024)

@@ -20,7 +20,7 @@ def train_net(tmp_path):
         tmp_path / "synthetic_aerial", train_scenes=8, val_scenes=1, tile=48, demo_size=(48, 48)
     )
     options = ["DATASETS.ROOT", data, "OUTPUT_DIR", tmp_path / "out", "INPUT.CROP_SIZE", 32]
-    options += ["TEST.PANELS", 0, "TEST.EVAL_PERIOD", 0, "INPUT.TEST_BASE_SIZE", "(0, 0)"]
+    options += ["TEST.PANELS", 0, "TEST.EVAL_PERIOD", 0, "INPUT.TEST_SCALE", 1.0]
     options += ["SOLVER.IMS_PER_BATCH", 2, "SOLVER.CHECKPOINT_PERIOD", 2]
 
     def run(*arguments, options=options):

@@ -35,6 +35,7 @@ class StudentPair(nn.Module):
         stride_ratio: float = 5 / 6,
         window_batch: int = 4,
         test_base_size: tuple[int, int] = (0, 0),
+        test_scale: float = 1.0,
     ):
         super().__init__()
         if fusion not in FUSIONS:
@@ -42,7 +43,8 @@ class StudentPair(nn.Module):
         self.students = nn.ModuleDict({"global": global_student, "local": local_student})
         self.fusion, self.student_maps = fusion, student_maps
         self.window, self.stride = window, max(int(window * stride_ratio), 1)
-        self.window_batch, self.test_base_size = window_batch, test_base_size
+        self.window_batch = window_batch
+        self.test_base_size, self.test_scale = test_base_size, test_scale
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
@@ -55,6 +57,7 @@ class StudentPair(nn.Module):
             "stride_ratio": cfg.TEST.STRIDE_RATIO,
             "window_batch": cfg.TEST.WINDOW_BATCH,
             "test_base_size": tuple(cfg.INPUT.TEST_BASE_SIZE),
+            "test_scale": cfg.INPUT.TEST_SCALE,
         }
 
     @property
@@ -79,7 +82,8 @@ class StudentPair(nn.Module):
     def _predict(self, item: dict[str, Any]) -> dict[str, Tensor]:
         image = item["image"].to(self.device)
         height, width = image.shape[-2:]
-        image = resize_image(image, fit_size(height, width, self.test_base_size))
+        size = fit_size(height, width, self.test_base_size, self.test_scale)
+        image = resize_image(image, size)
         output = (item.get("height", height), item.get("width", width))
         probs = {
             name: self._probabilities(student, image, output)
