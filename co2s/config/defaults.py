@@ -68,6 +68,7 @@ def _add_model(cfg: CN) -> None:
     cfg.MODEL.CO2S.STABILITY_WEIGHT = 0.5  # lambda after its ramp
     cfg.MODEL.CO2S.STABILITY_RAMP = 0.2  # share of the steps over which lambda rises
     cfg.MODEL.CO2S.STABILITY_GRADIENT = True  # False: detached, as in the authors' release
+    cfg.MODEL.CO2S.STABILITY_PADDING = False  # True: padding counts, as in the authors' release
 
 
 def _student(backbone: str, model: str, features: list[int], guidance: str) -> CN:
@@ -76,7 +77,8 @@ def _student(backbone: str, model: str, features: list[int], guidance: str) -> C
     node.BACKBONE = CN()
     node.BACKBONE.NAME = backbone  # in BACKBONE_REGISTRY
     node.BACKBONE.MODEL = model  # open_clip's or timm's name of the architecture
-    node.BACKBONE.WEIGHTS = ""  # a local state-dict file of that library; empty: random
+    node.BACKBONE.WEIGHTS = ""  # pretrained: that library's tag, or a local file; empty: random
+    node.BACKBONE.SHA256 = ""  # the digest that the file must have; empty: not checked
     node.BACKBONE.FEATURES = features  # layers of the shallow skip, the deep skip, the dense map
     node.BACKBONE.TRAINABLE = ["attn"]  # parts of the names of trained parameters; [""]: all
     node.BACKBONE.WIDTH = 0
@@ -91,7 +93,10 @@ def _student(backbone: str, model: str, features: list[int], guidance: str) -> C
     node.BACKBONE.LAYER_SCALE = 0.0  # initial gain of the residual branches (TimmViT)
     node.GUIDANCE = CN()
     node.GUIDANCE.NAME = guidance  # in GUIDANCE_REGISTRY
-    node.GUIDANCE.PROTOTYPES = ""  # .npy or .npz file of text prototypes (N, C); empty: a stand-in
+    node.GUIDANCE.PROTOTYPES = ""  # .npz or .npy file of text prototypes (N, C); empty: made anew
+    node.GUIDANCE.TEMPLATES = ("a photo of a {}",)  # every concept goes into each of them
+    node.GUIDANCE.TEXT_MODEL = ""  # open_clip's name; empty: the backbone's model
+    node.GUIDANCE.TEXT_WEIGHTS = ""  # its tag or a local file; empty: the backbone's weights
     node.GUIDANCE.INIT_STD = 0.02  # of learnable queries
     node.HEAD = CN()
     node.HEAD.NAME = "GuidedMaskHead"  # in HEAD_REGISTRY
@@ -103,6 +108,7 @@ def _student(backbone: str, model: str, features: list[int], guidance: str) -> C
     node.HEAD.CLASS_POOL = 4  # pooling before class reasoning
     node.HEAD.UP_DIMS = (64, 32)
     node.HEAD.SKIP_DIMS = (32, 16)  # of the deep and of the shallow skip
+    node.LOGITS_SIZE = 0  # logits go through a square of this side; 0: straight to the crop
     return node
 
 

@@ -27,9 +27,11 @@ class Student(nn.Module):
         head: nn.Module,
         pixel_mean: Sequence[float],
         pixel_std: Sequence[float],
+        logits_size: int = 0,
     ):
         super().__init__()
         self.backbone, self.guidance, self.head = backbone, guidance, head
+        self.logits_size = logits_size
         for name, values in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
 
@@ -38,8 +40,14 @@ class Student(nn.Module):
         return self.backbone((images.float() - self.pixel_mean) / self.pixel_std)
 
     def decode(self, maps: dict[str, Tensor], size: Sequence[int]) -> Tensor:
-        """The backbone's maps -> logits (B, N, *size)."""
-        return resize(self.head(maps, self.guidance()), size, align_corners=False)
+        """The backbone's maps -> logits (B, N, *size).
+
+        With `logits_size` they pass a square of that side first (method section 8).
+        """
+        logits = self.head(maps, self.guidance())
+        if self.logits_size:
+            logits = resize(logits, (self.logits_size, self.logits_size), align_corners=False)
+        return resize(logits, size, align_corners=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W), RGB in 0..255 -> logits (B, N, H, W)."""
@@ -47,7 +55,12 @@ class Student(nn.Module):
 
 
 def build_student(cfg: CfgNode, student_cfg: CfgNode) -> Student:
-    """A student from its node of the configuration."""
+    """A student from its node of the configuration.
+
+    With MODEL.WEIGHTS a checkpoint brings everything: pretrained files are not asked for then.
+    """
+    if cfg.MODEL.WEIGHTS:
+        student_cfg = without_pretraining(student_cfg)
     classes = num_classes(cfg)
     backbone = build_backbone(student_cfg)
     shapes = backbone.output_shape()
@@ -56,10 +69,20 @@ def build_student(cfg: CfgNode, student_cfg: CfgNode) -> Student:
     return Student(
         backbone=backbone,
         guidance=build_guidance(student_cfg, classes, dim),
-        head=build_head(student_cfg, shapes),
+        head=build_head(student_cfg, shapes, classes),
         pixel_mean=cfg.MODEL.PIXEL_MEAN,
         pixel_std=cfg.MODEL.PIXEL_STD,
+        logits_size=student_cfg.LOGITS_SIZE,
     )
+
+
+def without_pretraining(student_cfg: CfgNode) -> CfgNode:
+    """A copy of a student's configuration that starts from no pretrained file."""
+    student_cfg = student_cfg.clone()
+    student_cfg.defrost()
+    student_cfg.BACKBONE.WEIGHTS = student_cfg.BACKBONE.SHA256 = ""
+    student_cfg.GUIDANCE.PROTOTYPES = ""
+    return student_cfg
 
 
 def num_classes(cfg: CfgNode) -> int:

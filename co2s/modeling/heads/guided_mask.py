@@ -54,7 +54,9 @@ class GuidedMaskHead(nn.Module):
         self.predict = nn.Conv2d(up_dims[1], 1, 3, padding=1)
 
     @classmethod
-    def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
+    def from_config(
+        cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec], num_classes: int
+    ) -> dict[str, Any]:
         node = cfg.HEAD
         return {
             "input_shape": input_shape,
