@@ -3,6 +3,8 @@
 from co2s.d2 import CfgNode as CN
 from co2s.d2 import get_cfg
 
+DINOV3 = "vit_base_patch16_dinov3_qkvb"  # with the query and value biases of Meta's file
+
 
 def get_co2s_cfg() -> CN:
     """detectron2's default configuration plus the project's keys."""
@@ -56,7 +58,7 @@ def _add_model(cfg: CN) -> None:
     cfg.MODEL.PIXEL_STD = [58.395, 57.12, 57.375]
     cfg.MODEL.NUM_CLASSES = 0  # 0: as many as the training (else test) dataset declares
     cfg.MODEL.GLOBAL = _student("CLIPViT", "ViT-B-16-quickgelu", [0, 4, 11], "TextPrototypes")
-    cfg.MODEL.LOCAL = _student("TimmViT", "vit_base_patch16_dinov3", [2, 7, 11], "LearnableQueries")
+    cfg.MODEL.LOCAL = _student("TimmViT", DINOV3, [2, 7, 11], "LearnableQueries")
 
     cfg.MODEL.CO2S = CN()
     cfg.MODEL.CO2S.FUSION = "confidence"  # or "mean", "global", "local"

@@ -1,7 +1,6 @@
 """The set-up of a run: configuration from file and command line, resolved against the data."""
 
 import argparse
-import logging
 
 import torch
 
@@ -9,9 +8,10 @@ from co2s import d2
 from co2s.config import get_co2s_cfg
 from co2s.d2 import CfgNode, comm, default_setup, setup_logger
 from co2s.data import iterations_per_epoch
+from co2s.modeling.backbone import patch_size
 from co2s.modeling.student import num_classes
 
-logger = logging.getLogger(__name__)
+from .prototypes import prepare_prototypes
 
 
 def setup(args: argparse.Namespace) -> CfgNode:
@@ -20,29 +20,51 @@ def setup(args: argparse.Namespace) -> CfgNode:
     if args.config_file:
         cfg.merge_from_file(args.config_file)
     cfg.merge_from_list(args.opts)
-    resolve(cfg, training=not args.eval_only)
+    changes = resolve(cfg, training=not args.eval_only)
     cfg.freeze()
     default_setup(cfg, args)
     # detectron2 sets up its own and fvcore's logs only.
     log = setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="co2s")
     log.info("Names of detectron2 come from: %s", d2.describe())
+    for change in changes:
+        log.warning(change)
+    if not args.eval_only:
+        prepare_prototypes(cfg)
     return cfg
 
 
-def resolve(cfg: CfgNode, *, training: bool = True) -> None:
-    """Fill in what depends on the machine and the data: device, classes, steps; in place.
+def resolve(cfg: CfgNode, *, training: bool = True) -> list[str]:
+    """Fill in what depends on the machine and the data: device, classes, crop, steps; in place.
 
     With SOLVER.EPOCHS, MAX_ITER becomes epochs times the batches of the unlabelled pool, and
-    the periods of checkpoint and evaluation that are not set become one epoch.
+    the periods of checkpoint and evaluation that are not set become one epoch. Returns a sentence
+    for each setting that could not stay as it was: there is no log yet.
     """
+    changes = []
     if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
-        logger.warning("MODEL.DEVICE is %r and there is no GPU: running on the CPU.", "cuda")
+        changes.append("MODEL.DEVICE is 'cuda' and there is no GPU: running on the CPU.")
         cfg.MODEL.DEVICE = "cpu"
     cfg.MODEL.NUM_CLASSES = num_classes(cfg)
-    if not training:
-        return
-    epoch = iterations_per_epoch(cfg)  # also finds out now, not later, that data are missing
-    if cfg.SOLVER.EPOCHS:
-        cfg.SOLVER.MAX_ITER = cfg.SOLVER.EPOCHS * epoch
-        cfg.SOLVER.CHECKPOINT_PERIOD = epoch
-        cfg.TEST.EVAL_PERIOD = cfg.TEST.EVAL_PERIOD or epoch
+    changes += fit_crop(cfg)
+    if training:
+        epoch = iterations_per_epoch(cfg)  # also finds out now, not later, that data are missing
+        if cfg.SOLVER.EPOCHS:
+            cfg.SOLVER.MAX_ITER = cfg.SOLVER.EPOCHS * epoch
+            cfg.SOLVER.CHECKPOINT_PERIOD = epoch
+            cfg.TEST.EVAL_PERIOD = cfg.TEST.EVAL_PERIOD or epoch
+    return changes
+
+
+def fit_crop(cfg: CfgNode) -> list[str]:
+    """Round INPUT.CROP_SIZE to whole patches of the local student; CLIP's pads (method section 2).
+
+    DINOv2's patches are 14 pixels: 512 becomes 518.
+    """
+    crop, patch = cfg.INPUT.CROP_SIZE, patch_size(cfg.MODEL.LOCAL)
+    if crop % patch == 0:
+        return []
+    cfg.INPUT.CROP_SIZE = max(round(crop / patch), 1) * patch
+    return [
+        f"INPUT.CROP_SIZE {crop} -> {cfg.INPUT.CROP_SIZE}: whole patches of {patch} pixels for "
+        f"MODEL.LOCAL ({cfg.MODEL.LOCAL.BACKBONE.MODEL})."
+    ]

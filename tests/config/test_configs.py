@@ -60,6 +60,9 @@ def test_paper_config(dataset):
 def test_paper_model_is_vit_b_with_the_paper_s_parameter_counts(dataset):
     cfg = get_config(f"co2s_{dataset}.yaml")
     cfg.MODEL.DEVICE = "cpu"
+    starts = [cfg.MODEL[name].BACKBONE.WEIGHTS for name in ("GLOBAL", "LOCAL")]
+    assert starts == ["openai", "lvd1689m"]  # the priors are the method
+    cfg.MODEL.GLOBAL.BACKBONE.WEIGHTS = cfg.MODEL.LOCAL.BACKBONE.WEIGHTS = ""
     counts = parameters(build_model(cfg))
     # Counted at 6 classes; another number changes the queries by less than 0.01 M.
     assert counts["global"] == pytest.approx((30.6, 88.4), rel=0.01)

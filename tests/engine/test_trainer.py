@@ -95,3 +95,13 @@ def test_missing_data_stops_before_a_model_is_built(toy_cfg, tmp_path):
     toy_cfg.DATASETS.ROOT = str(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="nowhere"):
         resolve(toy_cfg)
+
+
+def test_the_crop_rounds_to_whole_patches_and_says_so(toy_cfg):
+    toy_cfg.INPUT.CROP_SIZE = 512
+    toy_cfg.MODEL.LOCAL.BACKBONE.MODEL = "vit_base_patch14_dinov2"
+    toy_cfg.MODEL.LOCAL.BACKBONE.PATCH_SIZE = 0
+    changes = resolve(toy_cfg)
+    assert toy_cfg.INPUT.CROP_SIZE == 518
+    assert any("512 -> 518: whole patches of 14 pixels for MODEL.LOCAL" in c for c in changes)
+    assert resolve(toy_cfg) == []

@@ -83,3 +83,15 @@ def test_fit_size(size, base, expected):
 def test_fit_size_scales_where_no_base_size_decides():
     assert fit_size(128, 256, (0, 0), 1.5) == (192, 384)
     assert fit_size(128, 256, (2048, 512), 1.5) == (512, 1024)
+
+
+def test_a_checkpoint_of_another_model_is_an_error_whatever_the_checkpointer_asks(
+    tiny_cfg, model, tmp_path
+):
+    from co2s.d2 import DetectionCheckpointer
+
+    torch.save({"model": model.state_dict()}, tmp_path / "six_classes.pth")
+    tiny_cfg.MODEL.NUM_CLASSES = 5
+    other = build_model(tiny_cfg)
+    with pytest.raises(RuntimeError, match=r"another number of classes(.|\n)*guidance\.queries"):
+        DetectionCheckpointer(other).load(str(tmp_path / "six_classes.pth"))

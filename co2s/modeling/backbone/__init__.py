@@ -1,6 +1,7 @@
 """Backbones: image -> dense map and two skip maps, registered by name."""
 
-from .build import build_backbone, freeze_except
+from .beit_vit import BeitViT
+from .build import build_backbone, freeze_except, patch_size
 from .clip_vit import CLIPViT
 from .features import DENSE, SKIP_DEEP, SKIP_SHALLOW
 from .timm_vit import TimmViT
@@ -9,8 +10,10 @@ __all__ = [
     "DENSE",
     "SKIP_DEEP",
     "SKIP_SHALLOW",
+    "BeitViT",
     "CLIPViT",
     "TimmViT",
     "build_backbone",
     "freeze_except",
+    "patch_size",
 ]

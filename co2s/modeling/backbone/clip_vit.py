@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from co2s.d2 import BACKBONE_REGISTRY, Backbone, CfgNode, ShapeSpec, configurable
 
-from .build import load_weights
+from .clip_formats import find_clip_file, load_visual, quick_gelu
 from .features import DENSE, SKIP_DEEP, SKIP_SHALLOW, pad_to_multiple, to_map
 
 ACTIVATIONS = {"gelu": nn.GELU, "quick_gelu": QuickGELU}
@@ -41,11 +41,11 @@ class CLIPViT(Backbone):
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
-        node = cfg.BACKBONE
-        visual = _build_visual(node)
-        if node.WEIGHTS:
-            load_weights(visual, node.WEIGHTS)
-        return {"visual": visual, "features": node.FEATURES}
+        return {"visual": _build_visual(cfg.BACKBONE), "features": cfg.BACKBONE.FEATURES}
+
+    def load(self, model: str, weights: str, sha256: str) -> None:
+        """Load published or local weights, strictly."""
+        load_visual(self.visual, find_clip_file(model, weights), sha256)
 
     @property
     def size_divisibility(self) -> int:
@@ -108,7 +108,7 @@ def _build_visual(node: CfgNode) -> VisionTransformer:
         raise ValueError(f"open_clip has no ViT named {node.MODEL!r}; it has {', '.join(known)}.")
     vision = named["vision_cfg"]
     width = node.WIDTH or vision["width"]
-    quick = named.get("quick_gelu", False)
+    quick = quick_gelu(node.MODEL, node.WEIGHTS)
     activation = node.ACTIVATION or ("quick_gelu" if quick else "gelu")
     if activation not in ACTIVATIONS:
         raise ValueError(f"ACTIVATION is {activation!r}; it may be {', '.join(ACTIVATIONS)}.")

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from co2s.d2 import BACKBONE_REGISTRY, Backbone, CfgNode, ShapeSpec, configurable
 
-from .build import load_weights
 from .features import DENSE, SKIP_DEEP, SKIP_SHALLOW, pad_to_multiple
+from .timm_formats import find_timm_file, load_vit
 
 
 @BACKBONE_REGISTRY.register()
@@ -38,11 +38,12 @@ class TimmViT(Backbone):
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
-        node = cfg.BACKBONE
-        vit = _build_vit(node)
-        if node.WEIGHTS:
-            load_weights(vit, node.WEIGHTS)
-        return {"vit": vit, "features": node.FEATURES}
+        vit = build_vit(cfg.BACKBONE, dynamic_img_size=True)
+        return {"vit": vit, "features": cfg.BACKBONE.FEATURES}
+
+    def load(self, model: str, weights: str, sha256: str) -> None:
+        """Load published or local weights, strictly."""
+        load_vit(self.vit, find_timm_file(model, weights), sha256)
 
     @property
     def size_divisibility(self) -> int:
@@ -66,11 +67,12 @@ class TimmViT(Backbone):
         return {name: by_index[index] for name, index in self.features.items()}
 
 
-def _build_vit(node: CfgNode) -> nn.Module:
+def build_vit(node: CfgNode, **changes: Any) -> Any:
+    """timm's model of a backbone's keys, without a classifier and with random weights."""
     if node.MODEL not in timm.list_models():
         near = timm.list_models(f"*{node.MODEL.split('_')[-1]}*")[:8] or ["timm.list_models()"]
         raise ValueError(f"timm has no model named {node.MODEL!r}; near it: {', '.join(near)}.")
-    changes: dict[str, Any] = {
+    keys = {
         "embed_dim": node.WIDTH,
         "depth": node.DEPTH,
         "num_heads": node.HEADS,
@@ -78,9 +80,13 @@ def _build_vit(node: CfgNode) -> nn.Module:
         "img_size": node.IMAGE_SIZE,
         "init_values": node.LAYER_SCALE,
     }
-    changes = {key: value for key, value in changes.items() if value}
+    changes |= {key: value for key, value in keys.items() if value}
     if node.LAYER_NORM_EPS:
         changes["norm_layer"] = partial(nn.LayerNorm, eps=node.LAYER_NORM_EPS)
-    return timm.create_model(
-        node.MODEL, pretrained=False, num_classes=0, dynamic_img_size=True, **changes
-    )
+    try:
+        return timm.create_model(node.MODEL, pretrained=False, num_classes=0, **changes)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{node.MODEL} is no ViT that {node.NAME} can read ({error}). TimmViT takes timm's "
+            "ViTs with absolute or rotary positions, BeitViT those of BEiT."
+        ) from error

@@ -1,5 +1,6 @@
 """StudentPair: what every two-student method shares, and all of it at inference."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -63,6 +64,24 @@ class StudentPair(nn.Module):
     @property
     def device(self) -> torch.device:
         return next(self.buffers()).device
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Load a whole checkpoint, or say why it does not fit.
+
+        Checkpointers leave out what has another shape and ask for no strictness; a pair that is
+        half at random must not be scored.
+        """
+        try:
+            return super().load_state_dict(state_dict, strict=True, assign=assign)
+        except RuntimeError as error:
+            raise RuntimeError(
+                "The checkpoint does not fit the model of the configuration. What is missing or "
+                "unexpected under `guidance` is another number of classes or another guidance; "
+                "under `backbone` another BACKBONE.MODEL; under `head` another HEAD. Use the "
+                f"config.yaml that lies beside the checkpoint.\n{error}"
+            ) from error
 
     def forward(self, batch: Any) -> Any:
         return self.losses(batch) if self.training else self.inference(batch)

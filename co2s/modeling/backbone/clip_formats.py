@@ -1,0 +1,109 @@
+"""CLIP's weights: open_clip's tags, OpenAI's archives, state dicts, in open_clip's names."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import open_clip
+from torch import Tensor
+from torch.nn import Module
+
+from ..weights import load_strictly, local_file, read_tensors, unwrap
+from ..weights.hub import fetch
+from ..weights.torchscript import is_torchscript
+
+KEY = "MODEL.<GLOBAL or LOCAL>.BACKBONE.WEIGHTS"
+HUB_FILES = ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
+ADVICE = (
+    "These are the CLIP weights {weights!r} of {model}. Get that file where there is a network and "
+    f"give its path as {KEY}: OpenAI's .pt, and open_clip's .safetensors and .bin load as they are."
+)
+# Of the text tower and of CLIP's loss; a visual backbone has no use for them.
+TEXT = (
+    "token_embedding.",
+    "positional_embedding",
+    "transformer.",
+    "ln_final.",
+    "text_projection",
+    "text.",
+    "logit_scale",
+    "logit_bias",
+)
+# Constants that OpenAI's archives carry beside the weights.
+CONSTANTS = ("input_resolution", "context_length", "vocab_size")
+
+
+def find_clip_file(model: str, weights: str) -> Path:
+    """The local file of CLIP weights: a path as it is, an open_clip tag once it is downloaded.
+
+    FileNotFoundError for a path without a file, ValueError for an unknown tag, WeightsError where
+    the tag's file cannot be had.
+    """
+    path = local_file(weights)
+    if path is not None:
+        return path
+    published = _published(model, weights)
+    repository, _, name = published.get("hf_hub", "").rpartition("/")
+    if not repository:  # a few old tags are on a web server only
+        return Path(open_clip.pretrained.download_pretrained_from_url(published["url"]))
+    names = [name] if name else HUB_FILES
+    return fetch(repository, names, ADVICE.format(weights=weights, model=model))
+
+
+def quick_gelu(model: str, weights: str) -> bool:
+    """Whether the weights were trained with QuickGELU: the tag says so, else the model's name.
+
+    OpenAI's scripted archives always were.
+    """
+    named = bool((open_clip.get_model_config(model) or {}).get("quick_gelu", False))
+    if not weights:
+        return named
+    path = local_file(weights)
+    if path is not None:
+        return named or (path.suffix != ".safetensors" and is_torchscript(path))
+    return bool(_published(model, weights).get("quick_gelu", named))
+
+
+def clip_tensors(path: Path, sha256: str = "") -> dict[str, Tensor]:
+    """All tensors of a CLIP file in open_clip's names, as float32.
+
+    Reads OpenAI's .pt, scripted or as a state dict, and open_clip's .safetensors and .bin.
+    """
+    tensors = unwrap(read_tensors(path, sha256), ("module.",))
+    return {
+        name: tensor.float()
+        for name, tensor in tensors.items()
+        if name not in CONSTANTS and not name.endswith("attn_mask")
+    }
+
+
+def load_visual(visual: Module, path: Path, sha256: str = "") -> None:
+    """Load CLIP's visual tower strictly; the text tower of the same file is left out."""
+    tensors = clip_tensors(path, sha256)
+    if any(name.startswith("visual.") for name in tensors):
+        tensors = _visual_part(tensors)
+    load_strictly(visual, tensors, f"'{path}'")
+
+
+def _visual_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    # What belongs to neither tower keeps its name, and is then unexpected.
+    return {
+        name.removeprefix("visual."): tensor
+        for name, tensor in tensors.items()
+        if not name.startswith(TEXT)
+    }
+
+
+def _published(model: str, tag: str) -> dict:
+    """open_clip's entry of a tag; weights are listed under either spelling of a model."""
+    stem = model.removesuffix("-quickgelu")
+    for name in (model, stem, f"{stem}-quickgelu"):
+        if open_clip.is_pretrained_cfg(name, tag):
+            return open_clip.get_pretrained_cfg(name, tag)
+    known = sorted(
+        {*open_clip.list_pretrained_tags_by_model(stem)}
+        | {*open_clip.list_pretrained_tags_by_model(f"{stem}-quickgelu")}
+    )
+    raise ValueError(
+        f"open_clip has no weights {tag!r} for {model}; it has {', '.join(known) or 'none'}. "
+        f"A local file is given by its path ({KEY})."
+    )
