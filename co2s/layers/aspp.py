@@ -1,4 +1,4 @@
-"""Atrous spatial pyramid pooling with GroupNorm and a residual."""
+"""Atrous spatial pyramid pooling with GroupNorm, plain and with a residual."""
 
 from collections.abc import Sequence
 
@@ -17,18 +17,28 @@ def conv_norm_relu(c_in: int, c_out: int, kernel: int, dilation: int = 1) -> nn.
 
 
 class ASPP(nn.Module):
-    """Spatial reasoning of the decoder (method section 2, step 3): (B, D, h, w) -> the same."""
+    """Atrous spatial pyramid pooling (DeepLabV3+): (B, C_in, h, w) -> (B, D, h, w)."""
 
-    def __init__(self, dim: int, dilations: Sequence[int]):
+    def __init__(self, c_in: int, dim: int, dilations: Sequence[int]):
         super().__init__()
         self.branches = nn.ModuleList(
-            [conv_norm_relu(dim, dim, 1)] + [conv_norm_relu(dim, dim, 3, d) for d in dilations]
+            [conv_norm_relu(c_in, dim, 1)] + [conv_norm_relu(c_in, dim, 3, d) for d in dilations]
         )
-        self.pool = conv_norm_relu(dim, dim, 1)
+        self.pool = conv_norm_relu(c_in, dim, 1)
         self.project = conv_norm_relu(dim * (len(dilations) + 2), dim, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        parts = [branch(x) for branch in self.branches]
         # A 1x1 map resized bilinearly is constant, so expanding says the same without the work.
-        pooled = self.pool(x.mean(dim=(2, 3), keepdim=True)).expand_as(x)
-        parts = [branch(x) for branch in self.branches] + [pooled]
-        return x + self.project(torch.cat(parts, dim=1))
+        parts.append(self.pool(x.mean(dim=(2, 3), keepdim=True)).expand_as(parts[0]))
+        return self.project(torch.cat(parts, dim=1))
+
+
+class ResidualASPP(ASPP):
+    """Spatial reasoning of the decoder (method section 2, step 3): (B, D, h, w) -> the same."""
+
+    def __init__(self, dim: int, dilations: Sequence[int]):
+        super().__init__(dim, dim, dilations)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + super().forward(x)

@@ -1,5 +1,13 @@
-"""The configurations that come with co2s, by name."""
+"""The configurations that come with co2s, by name, and the figures published for them."""
 
 from .model_zoo import config_names, get_config, get_config_file
+from .published import Published, published, published_names
 
-__all__ = ["config_names", "get_config", "get_config_file"]
+__all__ = [
+    "Published",
+    "config_names",
+    "get_config",
+    "get_config_file",
+    "published",
+    "published_names",
+]

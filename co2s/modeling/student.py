@@ -1,6 +1,7 @@
 """A student: normalise, backbone, guidance, head. Inference needs nothing more."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
@@ -8,9 +9,9 @@ from torch import Tensor, nn
 from co2s.d2 import CfgNode, MetadataCatalog
 from co2s.layers import resize
 
-from .backbone import DENSE, build_backbone
-from .guidance import build_guidance
-from .heads import build_head
+from .backbone import DENSE, build_backbone, settle
+from .guidance import FROM_CHECKPOINT, build_guidance
+from .heads import build_head, check_guidance
 
 
 class Student(nn.Module):
@@ -37,7 +38,11 @@ class Student(nn.Module):
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
         """Images (B, 3, H, W), RGB in 0..255 -> the backbone's maps."""
-        return self.backbone((images.float() - self.pixel_mean) / self.pixel_std)
+        return self.backbone(self.normalize(images))
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W), RGB in 0..255 -> the backbone's input."""
+        return (images.float() - self.pixel_mean) / self.pixel_std
 
     def decode(self, maps: dict[str, Tensor], size: Sequence[int]) -> Tensor:
         """The backbone's maps -> logits (B, N, *size).
@@ -61,6 +66,7 @@ def build_student(cfg: CfgNode, student_cfg: CfgNode) -> Student:
     """
     if cfg.MODEL.WEIGHTS:
         student_cfg = without_pretraining(student_cfg)
+    check_guidance(student_cfg)
     classes = num_classes(cfg)
     backbone = build_backbone(student_cfg)
     shapes = backbone.output_shape()
@@ -77,11 +83,16 @@ def build_student(cfg: CfgNode, student_cfg: CfgNode) -> Student:
 
 
 def without_pretraining(student_cfg: CfgNode) -> CfgNode:
-    """A copy of a student's configuration that starts from no pretrained file."""
+    """A copy of a student's configuration that reads no pretrained file.
+
+    What those files decide, CLIP's activation, stays as far as it can be known without them.
+    """
     student_cfg = student_cfg.clone()
     student_cfg.defrost()
+    with suppress(FileNotFoundError):
+        settle(student_cfg)
     student_cfg.BACKBONE.WEIGHTS = student_cfg.BACKBONE.SHA256 = ""
-    student_cfg.GUIDANCE.PROTOTYPES = ""
+    student_cfg.GUIDANCE.PROTOTYPES = FROM_CHECKPOINT
     return student_cfg
 
 

@@ -41,7 +41,7 @@ def meta_dinov3(vit, *, key_bias: float = 3.0) -> dict:
 
 
 def openai_names(visual, text: dict | None = None) -> dict:
-    """CLIP's whole state dict: the visual tower under `visual.`, a text tower, OpenAI's constants."""
+    """CLIP's whole state dict: the visual tower under `visual.`, and a text tower."""
     state = {f"visual.{name}": tensor for name, tensor in visual.state_dict().items()}
     text = text or {
         "token_embedding.weight": torch.randn(11, 16),

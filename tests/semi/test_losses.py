@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from co2s.d2 import EventStorage, build_model
 from co2s.semi import pseudo_label_loss, stability_losses, supervised_loss
 from co2s.structures import PseudoLabel
 
@@ -82,3 +83,22 @@ def test_supervised_loss_equals_torch():
     torch.manual_seed(0)
     logits, target = torch.randn(2, 5, 4, 4), torch.randint(0, 5, (2, 4, 4))
     torch.testing.assert_close(supervised_loss(logits, target), F.cross_entropy(logits, target))
+
+
+def test_padding_counts_in_the_stability_loss_where_asked(tiny_cfg, random_batch):
+    """MODEL.CO2S.STABILITY_PADDING, a switch of the authors' release; no other loss changes."""
+    tiny_cfg.MODEL.CO2S.THRESHOLD = 0.1  # every pixel is confident
+    model = build_model(tiny_cfg).train()
+    batch = random_batch(size=16)
+    whole = [{**item, "valid": torch.ones_like(item["valid"])} for item in batch["unlabeled"]]
+    with EventStorage(5):  # past the ramp
+        masked = model(batch)
+        without_padding = model({**batch, "unlabeled": whole})
+        model.stability_padding = True
+        counted = model(batch)
+    for key in masked:
+        expected = without_padding if key.startswith("loss_stability") else masked
+        torch.testing.assert_close(counted[key], expected[key])
+    assert counted["loss_stability_local"] != masked["loss_stability_local"]
+    tiny_cfg.MODEL.CO2S.STABILITY_PADDING = True
+    assert build_model(tiny_cfg).stability_padding

@@ -22,6 +22,14 @@ def build_backbone(student_cfg: CfgNode) -> Backbone:
     return backbone
 
 
+def settle(student_cfg: CfgNode) -> None:
+    """Write into the configuration what the weights decide, so that a checkpoint of the student
+    is read right where their file is not at hand."""
+    backbone = BACKBONE_REGISTRY.get(student_cfg.BACKBONE.NAME)
+    if hasattr(backbone, "settle"):
+        backbone.settle(student_cfg.BACKBONE)
+
+
 def patch_size(student_cfg: CfgNode) -> int:
     """Side of a student's patches in pixels; no memory is taken to find it out."""
     with torch.device("meta"):

@@ -7,7 +7,7 @@ import open_clip
 from torch import Tensor
 from torch.nn import Module
 
-from ..weights import load_strictly, local_file, read_tensors, unwrap
+from ..weights import is_path, load_strictly, local_file, read_tensors, unwrap
 from ..weights.hub import fetch
 from ..weights.torchscript import is_torchscript
 
@@ -55,11 +55,11 @@ def quick_gelu(model: str, weights: str) -> bool:
     OpenAI's scripted archives always were.
     """
     named = bool((open_clip.get_model_config(model) or {}).get("quick_gelu", False))
-    if not weights:
+    if not weights or (named and is_path(weights)):
         return named
     path = local_file(weights)
     if path is not None:
-        return named or (path.suffix != ".safetensors" and is_torchscript(path))
+        return path.suffix != ".safetensors" and is_torchscript(path)
     return bool(_published(model, weights).get("quick_gelu", named))
 
 

@@ -41,7 +41,16 @@ class CLIPViT(Backbone):
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
-        return {"visual": _build_visual(cfg.BACKBONE), "features": cfg.BACKBONE.FEATURES}
+        node = cfg.BACKBONE.clone()
+        node.defrost()
+        cls.settle(node)
+        return {"visual": _build_visual(node), "features": node.FEATURES}
+
+    @staticmethod
+    def settle(node: CfgNode) -> None:
+        """Name the activation that the weights were trained with."""
+        if not node.ACTIVATION:
+            node.ACTIVATION = "quick_gelu" if quick_gelu(node.MODEL, node.WEIGHTS) else "gelu"
 
     def load(self, model: str, weights: str, sha256: str) -> None:
         """Load published or local weights, strictly."""
@@ -108,10 +117,8 @@ def _build_visual(node: CfgNode) -> VisionTransformer:
         raise ValueError(f"open_clip has no ViT named {node.MODEL!r}; it has {', '.join(known)}.")
     vision = named["vision_cfg"]
     width = node.WIDTH or vision["width"]
-    quick = quick_gelu(node.MODEL, node.WEIGHTS)
-    activation = node.ACTIVATION or ("quick_gelu" if quick else "gelu")
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"ACTIVATION is {activation!r}; it may be {', '.join(ACTIVATIONS)}.")
+    if node.ACTIVATION not in ACTIVATIONS:
+        raise ValueError(f"ACTIVATION is {node.ACTIVATION!r}; it may be {', '.join(ACTIVATIONS)}.")
     return VisionTransformer(
         image_size=node.IMAGE_SIZE or vision["image_size"],
         patch_size=node.PATCH_SIZE or vision["patch_size"],
@@ -122,6 +129,6 @@ def _build_visual(node: CfgNode) -> VisionTransformer:
         ls_init_value=vision.get("ls_init_value"),
         output_dim=node.OUTPUT_DIM or named["embed_dim"],
         pos_embed_type=node.POSITIONS,
-        act_layer=ACTIVATIONS[activation],
+        act_layer=ACTIVATIONS[node.ACTIVATION],
         norm_layer=partial(LayerNorm, eps=node.LAYER_NORM_EPS or 1e-5),
     )

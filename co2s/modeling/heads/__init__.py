@@ -1,6 +1,13 @@
 """Decoders: backbone maps and class vectors -> one mask for each class."""
 
-from .build import HEAD_REGISTRY, build_head
+from .build import HEAD_REGISTRY, build_head, check_guidance
+from .deeplab import DeepLabV3PlusHead
 from .guided_mask import GuidedMaskHead
 
-__all__ = ["HEAD_REGISTRY", "GuidedMaskHead", "build_head"]
+__all__ = [
+    "HEAD_REGISTRY",
+    "DeepLabV3PlusHead",
+    "GuidedMaskHead",
+    "build_head",
+    "check_guidance",
+]

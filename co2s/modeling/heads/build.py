@@ -1,14 +1,16 @@
-"""The registry of decoders."""
+"""The registry of decoders, and which guidance goes with which."""
 
 from torch import nn
 
 from co2s.d2 import CfgNode, Registry, ShapeSpec
 
+from ..guidance.build import GUIDANCE_REGISTRY
+
 HEAD_REGISTRY = Registry("HEAD")
 HEAD_REGISTRY.__doc__ = """
 Modules called with (maps of the backbone, class vectors (N, C_t)) that return logits
 (B, N, h', w') at a size of their own. They are built from (student_cfg, output_shape of the
-backbone, num_classes).
+backbone, num_classes). One that never reads the class vectors says `uses_guidance = False`.
 """
 
 
@@ -17,3 +19,25 @@ def build_head(
 ) -> nn.Module:
     """The registered decoder of a student."""
     return HEAD_REGISTRY.get(student_cfg.HEAD.NAME)(student_cfg, input_shape, num_classes)
+
+
+def check_guidance(student_cfg: CfgNode) -> None:
+    """Raise ValueError where the head needs class vectors that the guidance lacks, or the reverse.
+
+    Vectors that no head reads would be stored and counted, and never trained.
+    """
+    head, guidance = student_cfg.HEAD.NAME, student_cfg.GUIDANCE.NAME
+    uses = getattr(HEAD_REGISTRY.get(head), "uses_guidance", True)
+    gives = getattr(GUIDANCE_REGISTRY.get(guidance), "gives_vectors", True)
+    if uses and not gives:
+        raise ValueError(
+            f"HEAD.NAME {head!r} compares the features with class vectors, and GUIDANCE.NAME "
+            f"{guidance!r} gives none. Set GUIDANCE.NAME to LearnableQueries or TextPrototypes, or "
+            "HEAD.NAME to DeepLabV3PlusHead."
+        )
+    if gives and not uses:
+        raise ValueError(
+            f"HEAD.NAME {head!r} reads no class vectors, so those of GUIDANCE.NAME {guidance!r} "
+            "would never be used or trained. Set GUIDANCE.NAME to NoGuidance, or HEAD.NAME to "
+            "GuidedMaskHead."
+        )

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from co2s.d2 import CfgNode, ShapeSpec, configurable
-from co2s.layers import ASPP, ClassReasoning, Upsample
+from co2s.layers import ClassReasoning, ResidualASPP, Upsample
 
 from ..backbone.features import DENSE, SKIP_DEEP, SKIP_SHALLOW
 from .build import HEAD_REGISTRY
@@ -22,6 +22,8 @@ class GuidedMaskHead(nn.Module):
 
     From the similarity on, every class is a one-channel map of its own, in a batch of B*N.
     """
+
+    uses_guidance = True
 
     @configurable
     def __init__(
@@ -42,7 +44,7 @@ class GuidedMaskHead(nn.Module):
         self.embed = nn.Conv2d(1, dim, 7, padding=3)
         # An untrained backbone's similarities hardly differ; a gain makes their difference heard.
         self.embed.weight.data.mul_(embed_gain)
-        self.spatial = ASPP(dim, dilations)
+        self.spatial = ResidualASPP(dim, dilations)
         self.project_guidance = nn.Linear(channels[DENSE], GUIDANCE_DIM)
         self.class_layers = nn.ModuleList(
             ClassReasoning(dim, GUIDANCE_DIM, class_heads, class_pool) for _ in range(class_layers)

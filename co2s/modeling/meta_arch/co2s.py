@@ -54,6 +54,7 @@ class Co2S(StudentPair):
         stability_weight: float = 0.5,
         stability_ramp: float = 0.2,
         stability_gradient: bool = True,
+        stability_padding: bool = False,
         max_iter: int,
         **pair: Any,
     ):
@@ -63,6 +64,7 @@ class Co2S(StudentPair):
         self.feature_dropout = feature_dropout
         self.stability_weight, self.stability_ramp = stability_weight, stability_ramp
         self.stability_gradient = stability_gradient
+        self.stability_padding = stability_padding
         self.max_iter = max_iter
 
     @classmethod
@@ -76,6 +78,7 @@ class Co2S(StudentPair):
             "stability_weight": node.STABILITY_WEIGHT,
             "stability_ramp": node.STABILITY_RAMP,
             "stability_gradient": node.STABILITY_GRADIENT,
+            "stability_padding": node.STABILITY_PADDING,
             "max_iter": cfg.SOLVER.MAX_ITER,
         }
 
@@ -87,7 +90,8 @@ class Co2S(StudentPair):
             logits = self.student_logits(student, views)
             losses.update(self.self_training(name, student, logits, views))
             weak[name] = logits.weak if self.stability_gradient else logits.weak.detach()
-        stability = stability_losses(weak["global"], weak["local"], views.valid, self.threshold)
+        counted = torch.ones_like(views.valid) if self.stability_padding else views.valid
+        stability = stability_losses(weak["global"], weak["local"], counted, self.threshold)
         weight = self.stability_now()
         for name, loss in zip(("global", "local"), stability, strict=True):
             losses[f"loss_stability_{name}"] = weight * loss

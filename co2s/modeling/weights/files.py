@@ -24,15 +24,21 @@ class WeightsError(RuntimeError):
     """A file of weights that cannot be had, read or used; the message says what to do."""
 
 
-def local_file(weights: str) -> Path | None:
-    """The path that `weights` names, or None where it is the name of published weights.
+def is_path(weights: str) -> bool:
+    """Whether `weights` is meant as a path: it has a folder or a suffix of weight files in it."""
+    path = Path(weights)
+    return "/" in weights or "\\" in weights or path.suffix in SUFFIXES or path.is_file()
 
-    A path has a folder or a suffix of weight files in it. FileNotFoundError where there is none.
+
+def local_file(weights: str) -> Path | None:
+    """The file that `weights` names, or None where it is the name of published weights.
+
+    FileNotFoundError for a path without a file.
     """
     path = Path(weights).expanduser()
     if path.is_file():
         return path
-    if "/" in weights or "\\" in weights or path.suffix in SUFFIXES:
+    if is_path(weights):
         raise FileNotFoundError(
             f"Weights {weights!r}: no such file, seen from {Path.cwd()}. Give the path of a local "
             "file, or a name of published weights, which has no '/' in it."
@@ -100,6 +106,6 @@ def _refused(path: Path, error: Exception) -> str:
         return _damaged(path, error)
     return (
         f"Weights '{path}' are refused: the file asks to call '{named.group(1)}' while it is read, "
-        "and could run any code. Use a .safetensors file or a plain dict of tensors. If you trust the file, "
-        "save its tensors alone: torch.save(torch.load(path, weights_only=False)['model'], new)."
+        "and could run any code. Use a .safetensors file or a plain dict of tensors. If you trust "
+        "it, save its tensors alone: torch.save(torch.load(path, weights_only=False)['model'], new)."
     )

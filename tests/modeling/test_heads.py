@@ -1,0 +1,94 @@
+"""The plain decoder against its written-out computation; which guidance goes with which head."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from co2s.d2 import EventStorage, build_model
+from co2s.modeling import build_student
+
+
+def use_deeplab(student):
+    student.HEAD.NAME, student.GUIDANCE.NAME = "DeepLabV3PlusHead", "NoGuidance"
+
+
+@pytest.fixture
+def deeplab_cfg(tiny_cfg):
+    use_deeplab(tiny_cfg.MODEL.GLOBAL)
+    use_deeplab(tiny_cfg.MODEL.LOCAL)
+    return tiny_cfg
+
+
+def block(layers, x, dilation=1):
+    conv, norm = layers[0], layers[1]
+    padding = dilation * (conv.weight.shape[-1] // 2)
+    x = F.conv2d(x, conv.weight, padding=padding, dilation=dilation)
+    return F.relu(F.group_norm(x, max(x.shape[1] // 16, 1), norm.weight, norm.bias, 1e-5))
+
+
+def up(x, size):
+    return F.interpolate(x, size, mode="bilinear", align_corners=False)
+
+
+@pytest.mark.parametrize("name", ["GLOBAL", "LOCAL"])
+@pytest.mark.parametrize("size", [(32, 32), (24, 40)])
+def test_deeplab_written_out(deeplab_cfg, name, size):
+    torch.manual_seed(0)
+    student = build_student(deeplab_cfg, deeplab_cfg.MODEL[name])
+    head, maps = student.head, student.features(torch.rand(2, 3, *size) * 255)
+    dense, (h, w) = maps["dense"], maps["dense"].shape[-2:]
+    pyramid = head.spatial
+    parts = [block(b, dense, d) for b, d in zip(pyramid.branches, (1, 1, 2, 3), strict=True)]
+    pooled = block(pyramid.pool, F.adaptive_avg_pool2d(dense, 1))
+    parts.append(F.interpolate(pooled, (h, w), mode="bilinear", align_corners=True))
+    x = up(block(pyramid.project, torch.cat(parts, 1)), (4 * h, 4 * w))
+    skip = up(block(head.project_shallow, maps["skip_shallow"]), (4 * h, 4 * w))
+    x = block(head.fuse[1], block(head.fuse[0], torch.cat([x, skip], 1)))
+    expected = F.conv2d(x, head.predict.weight, head.predict.bias)
+    assert expected.shape == (2, 6, 4 * h, 4 * w)
+    torch.testing.assert_close(head(maps, student.guidance()), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_deeplab_views_do_not_see_each_other(deeplab_cfg):
+    student = build_student(deeplab_cfg, deeplab_cfg.MODEL.LOCAL).train()
+    images = torch.rand(3, 3, 32, 32) * 255
+    torch.testing.assert_close(student(images)[1:2], student(images[1:2]), atol=1e-5, rtol=1e-5)
+
+
+def test_deeplab_reads_its_keys(deeplab_cfg):
+    node = deeplab_cfg.MODEL.GLOBAL
+    node.HEAD.DIM, node.HEAD.DILATIONS, node.HEAD.SKIP_DIMS = 48, (2, 3), (9, 5)
+    head = build_student(deeplab_cfg, node).head
+    assert [b[0].dilation[0] for b in head.spatial.branches] == [1, 2, 3]
+    assert head.project_shallow[0].weight.shape == (5, 32, 1, 1)
+    assert head.fuse[0][0].weight.shape == (48, 48 + 5, 3, 3)
+    assert head.predict.weight.shape == (6, 48, 1, 1)
+
+
+@pytest.mark.parametrize("method", ["Co2S", "OnlySup"])
+def test_deeplab_trains_whole(deeplab_cfg, random_batch, method):
+    deeplab_cfg.MODEL.META_ARCHITECTURE = method
+    deeplab_cfg.MODEL.CO2S.THRESHOLD = 0.0
+    model = build_model(deeplab_cfg).train()
+    with EventStorage(5):
+        losses = model(random_batch())
+    sum(losses.values()).backward()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+    assert not [key for key in model.state_dict() if ".guidance." in key]
+
+
+def test_a_head_that_needs_class_vectors_refuses_to_do_without(tiny_cfg):
+    tiny_cfg.MODEL.GLOBAL.GUIDANCE.NAME = "NoGuidance"
+    with pytest.raises(ValueError, match=r"HEAD\.NAME 'GuidedMaskHead'.*GUIDANCE\.NAME 'NoG"):
+        build_model(tiny_cfg)
+
+
+@pytest.mark.parametrize("guidance", ["LearnableQueries", "TextPrototypes"])
+def test_class_vectors_that_no_head_reads_are_refused(tiny_cfg, guidance):
+    tiny_cfg.MODEL.LOCAL.HEAD.NAME = "DeepLabV3PlusHead"
+    tiny_cfg.MODEL.LOCAL.GUIDANCE.NAME = guidance
+    words = rf"HEAD\.NAME 'DeepLabV3PlusHead'.*GUIDANCE\.NAME '{guidance}'.*NoGuidance"
+    with pytest.raises(ValueError, match=words):
+        build_model(tiny_cfg)
