@@ -53,7 +53,7 @@ def map_scene(output: Path, scene: Path) -> Path:
     best, last = output / "model_best.pth", output / "model_final.pth"
     cfg.MODEL.WEIGHTS = str(best if best.exists() else last)
     predictor = DefaultPredictor(cfg)
-    image = read_image(str(scene))
+    image = read_image(str(scene))[0]
     classes = predictor(image[:, :, ::-1])["sem_seg"].argmax(dim=0).cpu().numpy()
     palette = np.array(MetadataCatalog.get(f"{DATASET}_val").stuff_colors, dtype=np.uint8)
     picture = np.hstack([image, palette[classes]])

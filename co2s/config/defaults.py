@@ -24,6 +24,7 @@ def _add_data(cfg: CN) -> None:
     cfg.DATASETS.LABELED = ()  # registered names of the labelled training streams
     cfg.DATASETS.UNLABELED = ()  # registered names of the unlabelled training streams
     cfg.DATASETS.VAL = ()  # the best checkpoint is chosen here; empty: on DATASETS.TEST
+    cfg.DATASETS.SPECS = ()  # YAML files of datasets that do not come with co2s
     cfg.DATASETS.ROOT = ""  # overrides $DETECTRON2_DATASETS/<root of the spec>
     cfg.DATALOADER.CUTMIX_PARTNER = "other"  # or "same", as in the authors' release
 
@@ -90,12 +91,12 @@ def _student(backbone: str, model: str, features: list[int], guidance: str) -> C
     node.BACKBONE.IMAGE_SIZE = 0  # of the learned position embedding's grid, pixels
     node.BACKBONE.OUTPUT_DIM = 0  # of CLIP's joint embedding
     node.BACKBONE.POSITIONS = "learnable"  # or "sin_cos_2d": how they start (CLIPViT)
-    node.BACKBONE.ACTIVATION = ""  # "quick_gelu" or "gelu" (CLIPViT)
+    node.BACKBONE.ACTIVATION = ""  # "quick_gelu", "gelu"; empty: the weights' (CLIPViT)
     node.BACKBONE.LAYER_NORM_EPS = 0.0
     node.BACKBONE.LAYER_SCALE = 0.0  # initial gain of the residual branches (TimmViT)
     node.GUIDANCE = CN()
     node.GUIDANCE.NAME = guidance  # in GUIDANCE_REGISTRY
-    node.GUIDANCE.PROTOTYPES = ""  # .npz or .npy file of text prototypes (N, C); empty: made anew
+    node.GUIDANCE.PROTOTYPES = ""  # .npz or .npy file of prototypes (N, C); empty: made anew
     node.GUIDANCE.TEMPLATES = ("a photo of a {}",)  # every concept goes into each of them
     node.GUIDANCE.TEXT_MODEL = ""  # open_clip's name; empty: the backbone's model
     node.GUIDANCE.TEXT_WEIGHTS = ""  # its tag or a local file; empty: the backbone's weights

@@ -35,6 +35,7 @@ from .catalog import (
     register_builtin_datasets,
     register_dataset,
     register_spec_file,
+    register_specs,
     set_root,
 )
 from .io import read_image, read_label
@@ -60,5 +61,6 @@ __all__ = [
     "read_label",
     "register_dataset",
     "register_spec_file",
+    "register_specs",
     "set_root",
 ]

@@ -24,16 +24,23 @@ class Geometry:
     turns: int = 0
 
     def image(self, image: np.ndarray) -> np.ndarray:
-        """(size, size, 3) uint8, bilinear; padding is 0."""
+        """(size, size, C) uint8, bilinear; padding is 0."""
         return self._place(self._cut(image, cv2.INTER_LINEAR), 0)
 
     def classes(self, classes: np.ndarray) -> np.ndarray:
         """(size, size) uint8, nearest neighbour; padding is 255."""
         return self._place(self._cut(classes, cv2.INTER_NEAREST), 255)
 
-    def valid(self) -> np.ndarray:
-        """(size, size) bool: True where there is an image, False on padding."""
-        return self._place(np.ones(self._inside(), np.uint8), 0).astype(bool)
+    def valid(self, valid: np.ndarray | None = None) -> np.ndarray:
+        """(size, size) bool: True where there is an image, False on padding.
+
+        valid (H, W) bool of the source: a pixel counts where all that it is made of does.
+        """
+        if valid is None:
+            return self._place(np.ones(self._inside(), np.uint8), 0).astype(bool)
+        share = self._cut(valid.astype(np.uint8) * 255, cv2.INTER_LINEAR)
+        # The warp works in 1/32 of a pixel: what touches an invalid pixel at all is invalid.
+        return self._place((share == 255).astype(np.uint8), 0).astype(bool)
 
     def _inside(self) -> tuple[int, int]:
         """Height and width of the part of the crop that the scaled image covers."""
@@ -50,9 +57,19 @@ class Geometry:
             [[1 / sx, 0, (x + 0.5) / sx - 0.5], [0, 1 / sy, (y + 0.5) / sy - 0.5]]
         )  # pixel centres are at halves
         flags = interpolation | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(
-            array, to_source, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        # OpenCV warps up to four channels at a time.
+        groups = (
+            np.array_split(array, range(4, array.shape[2], 4), axis=2)
+            if array.ndim == 3
+            else [array]
         )
+        parts = [
+            cv2.warpAffine(
+                group, to_source, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+            )
+            for group in groups
+        ]
+        return parts[0] if len(parts) == 1 else np.dstack(parts)
 
     def _place(self, part: np.ndarray, fill: int) -> np.ndarray:
         padded = np.full((self.size, self.size, *part.shape[2:]), fill, part.dtype)

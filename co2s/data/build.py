@@ -64,7 +64,7 @@ def build_unlabeled_loader(
     seed = _seed(cfg) if seed is None else seed
     records = _records(cfg, cfg.DATASETS.UNLABELED, "DATASETS.UNLABELED")
     partner = cfg.DATALOADER.CUTMIX_PARTNER
-    dataset = UnlabeledDraws(records, UnlabeledMapper(cfg), seed, partner)
+    dataset = UnlabeledDraws(records, UnlabeledMapper(cfg, cfg.DATASETS.UNLABELED), seed, partner)
     return _endless(cfg, dataset, seed, start_iter)
 
 

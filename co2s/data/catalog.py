@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
-from co2s.d2 import DatasetCatalog, MetadataCatalog
+from co2s.d2 import CfgNode, DatasetCatalog, MetadataCatalog
 from co2s.structures import DatasetSpec
 from co2s.structures.dataset_spec import IGNORE_LABEL
 from co2s.structures.spec_reader import load_spec
@@ -37,10 +37,26 @@ def register_builtin_datasets() -> None:
         register_spec_file(path)
 
 
+def register_specs(cfg: CfgNode) -> None:
+    """Register the YAML files in DATASETS.SPECS; relative paths are seen from where one is."""
+    for path in cfg.DATASETS.SPECS:
+        register_spec_file(path)
+
+
 def register_spec_file(path: str | os.PathLike, root: str | os.PathLike | None = None) -> str:
-    """Register the dataset of a YAML file; returns its name."""
+    """Register the dataset of a YAML file; returns its name.
+
+    Without `root` its `root` is a folder beside the file, where there is one, else the usual
+    place. FileNotFoundError where there is no such file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"The dataset file {path} is missing, seen from {Path.cwd()}. It is named in "
+            "DATASETS.SPECS or on the command line; docs/add_a_dataset.md shows how to write one."
+        )
     spec = load_spec(path)
-    register_dataset(spec, root)
+    beside = Path(path).resolve().parent / spec.root
+    register_dataset(spec, beside if root is None and beside.is_dir() else root)
     return spec.name
 
 
@@ -63,6 +79,7 @@ def register_dataset(spec: DatasetSpec, root: str | os.PathLike | None = None) -
             stuff_colors=[list(entry.color) for entry in spec.classes],
             concepts=[list(entry.concepts) for entry in spec.classes],
             ignore_label=IGNORE_LABEL,
+            num_bands=spec.num_bands,
             evaluator_type="sem_seg",
         )
         _OWNERS[name] = spec.name

@@ -16,19 +16,38 @@ _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _PNG_START, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
 
 
-def read_image(path: str) -> np.ndarray:
-    """(H, W, 3) uint8 RGB. ValueError names a file that is damaged, cut off or not 8-bit."""
+def read_image(path: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """(H, W, 3) uint8 RGB, and (H, W) bool: False where transparent; None where nothing is.
+
+    ValueError names a file that is damaged, cut off or not 8-bit.
+    """
     content = _content(path)
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
+    # As stored: channels, depth and orientation are looked at here.
+    image = (
+        cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+    )
     if image is None:
         raise ValueError(f"{path} cannot be read as an image. Replace it or take it off the lists.")
     if image.dtype != np.uint8:
         raise ValueError(
-            f"{path} has {image.dtype} pixels; training reads 8-bit images. Stretch it to 0..255."
+            f"{path} has {image.dtype} pixels; models see 8 bits. Say in the dataset's YAML how to "
+            "scale them, for instance `raster: {scale: {percentile: [2, 98]}}`; rasterio reads the "
+            "file then (pip install 'co2s[geo]')."
         )
     _refuse_cut_off(path, content)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return _rgb(image)
+
+
+def _rgb(image: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """RGB and validity of a grey, BGR or BGRA image; what is transparent becomes 0."""
+    if image.ndim == 2:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), None
+    rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGB)
+    if image.shape[2] == 3 or image[..., 3].all():
+        return rgb, None
+    valid = image[..., 3] > 0
+    rgb[~valid] = 0
+    return rgb, valid
 
 
 def read_label(path: str, encoding: str) -> np.ndarray:
@@ -60,21 +79,30 @@ class DecodeCache(threading.local):
 
     def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
         self.max_bytes = max_bytes
-        self._arrays: OrderedDict[tuple, np.ndarray] = OrderedDict()
+        self._arrays: OrderedDict[tuple, tuple] = OrderedDict()
         self._bytes = 0
 
-    def get(self, key: tuple, decode: Callable[[], np.ndarray]) -> np.ndarray:
-        """The array of that key, decoded where it is not at hand. Do not write into it."""
+    def get(self, key: tuple, decode: Callable[[], tuple]) -> tuple:
+        """The arrays (some may be None) of that key, decoded where they are not at hand.
+
+        They are read-only.
+        """
         if key in self._arrays:
             self._arrays.move_to_end(key)
             return self._arrays[key]
-        array = decode()
-        array.setflags(write=False)
-        self._arrays[key] = array
-        self._bytes += array.nbytes
+        arrays = decode()
+        for array in arrays:
+            if array is not None:
+                array.setflags(write=False)
+        self._arrays[key] = arrays
+        self._bytes += _nbytes(arrays)
         while self._bytes > self.max_bytes:
-            self._bytes -= self._arrays.popitem(last=False)[1].nbytes
-        return array
+            self._bytes -= _nbytes(self._arrays.popitem(last=False)[1])
+        return arrays
+
+
+def _nbytes(arrays: tuple) -> int:
+    return sum(array.nbytes for array in arrays if array is not None)
 
 
 def _content(path: str) -> bytes:

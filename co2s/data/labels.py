@@ -5,17 +5,37 @@ import numpy as np
 from co2s.structures import DatasetSpec
 from co2s.structures.dataset_spec import IGNORE_LABEL
 
+from .alignment import read_label_raster
 from .io import read_label
+from .rasters import Window
 
 
-def read_classes(path: str, spec: DatasetSpec) -> np.ndarray:
+def read_classes(
+    path: str, spec: DatasetSpec, image: str | None = None, window: Window | None = None
+) -> np.ndarray:
     """(H, W) uint8 class numbers of a mask, 255 = ignore.
 
-    ValueError names the file and the values that the spec knows nothing of.
+    With `image`, a raster, the mask is a raster too: its window is read on the image's grid, and
+    what it does not cover is ignored. ValueError names the file and the values that the spec
+    knows nothing of.
     """
+    if image is not None:
+        return _from_raster(path, spec, image, window)
     raw = read_label(path, spec.labels.encoding)
     decode = _from_colors if spec.labels.encoding == "color" else _from_numbers
     return decode(raw, spec, path)
+
+
+def _from_raster(path: str, spec: DatasetSpec, image: str, window: Window | None) -> np.ndarray:
+    """Numbers of one band or colours of three; where the mask says nothing it is ignored."""
+    color = spec.labels.encoding == "color"
+    bands = (1, 2, 3) if color else (spec.labels.band,)
+    raw, known = read_label_raster(path, bands, image, window)
+    classes = np.full(known.shape, IGNORE_LABEL, np.uint8)
+    if known.any():
+        values = raw[:, known].T if color else raw[0, known]
+        classes[known] = (_from_colors if color else _from_numbers)(values, spec, path)
+    return classes
 
 
 def _from_colors(raw: np.ndarray, spec: DatasetSpec, path: str) -> np.ndarray:

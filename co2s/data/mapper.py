@@ -9,11 +9,12 @@ from torch import Tensor
 from co2s.d2 import CfgNode, configurable
 from co2s.semi import cutmix_box
 from co2s.structures import DatasetSpec
+from co2s.structures.dataset_spec import IGNORE_LABEL
 
 from .augment import WeakView
 from .catalog import get_spec
 from .records import Record
-from .samples import load_classes, load_image
+from .samples import Pixels, load_classes, load_image
 from .strong import StrongView
 
 Item = dict
@@ -33,38 +34,55 @@ class LabeledMapper:
         return {"weak": weak_view(cfg), "specs": _specs(names)}
 
     def __call__(self, record: Record, rng: np.random.Generator) -> Item:
-        image = load_image(record)
-        classes = load_classes(record, self.specs[record["dataset"]], image)
-        geometry = self.weak.draw(rng, *image.shape[:2])
+        spec = self.specs[record["dataset"]]
+        image = load_image(record, spec.raster)
+        geometry = self.weak.draw(rng, *image.size)
+        classes = geometry.classes(load_classes(record, spec, image))
+        if image.valid is not None:
+            classes[~geometry.valid(image.valid)] = IGNORE_LABEL
         return {
             **_about(record, image),
-            "image": to_tensor(geometry.image(image)),
-            "sem_seg": torch.from_numpy(geometry.classes(classes).astype(np.int64)),
+            "image": to_tensor(geometry.image(image.bands)),
+            "sem_seg": torch.from_numpy(classes.astype(np.int64)),
         }
 
 
 class UnlabeledMapper:
     """The weak and strong views of an unlabelled image and of its CutMix partner.
 
-    Labels are neither named nor opened: only `file_name` and `window` of a record are read.
+    Labels are neither named nor opened: only `file_name`, `window` and `dataset` of a record are
+    read.
     """
 
     @configurable
-    def __init__(self, *, weak: WeakView, strong: StrongView, cutmix: Mapping) -> None:
+    def __init__(
+        self,
+        *,
+        weak: WeakView,
+        strong: StrongView,
+        cutmix: Mapping,
+        specs: Mapping[str, DatasetSpec],
+    ) -> None:
         """cutmix: the keyword arguments of `cutmix_box`."""
         self.weak = weak
+        self.specs = specs
         self.strong = strong
         self.cutmix = cutmix
 
     @classmethod
-    def from_config(cls, cfg: CfgNode) -> dict:
+    def from_config(cls, cfg: CfgNode, names: Sequence[str]) -> dict:
         node = cfg.INPUT.CUTMIX
         cutmix = {
             "probability": node.PROB,
             "area": tuple(node.AREA),
             "aspect": tuple(node.ASPECT),
         }
-        return {"weak": weak_view(cfg), "strong": strong_view(cfg), "cutmix": cutmix}
+        return {
+            "weak": weak_view(cfg),
+            "strong": strong_view(cfg),
+            "cutmix": cutmix,
+            "specs": _specs(names),
+        }
 
     def __call__(self, record: Record, partner: Record, rng: np.random.Generator) -> Item:
         item = self._views(record, rng)
@@ -76,15 +94,15 @@ class UnlabeledMapper:
         return item
 
     def _views(self, record: Record, rng: np.random.Generator) -> Item:
-        image = load_image(record)
-        geometry = self.weak.draw(rng, *image.shape[:2])
-        crop = geometry.image(image)
+        image = load_image(record, self.specs[record["dataset"]].raster)
+        geometry = self.weak.draw(rng, *image.size)
+        crop = geometry.image(image.bands)
         strong = [to_tensor(self.strong(rng, crop)) for _ in range(2)]
         return {
             **_about(record, image),
             "image": to_tensor(crop),
             "strong": torch.stack(strong),
-            "valid": torch.from_numpy(geometry.valid()),
+            "valid": torch.from_numpy(geometry.valid(image.valid)),
         }
 
 
@@ -100,10 +118,13 @@ class EvalMapper:
         return {"specs": _specs(names)}
 
     def __call__(self, record: Record) -> Item:
-        image = load_image(record)
-        item = {**_about(record, image), "image": to_tensor(image)}
+        spec = self.specs[record["dataset"]]
+        image = load_image(record, spec.raster)
+        item = {**_about(record, image), "image": to_tensor(image.bands)}
+        if image.valid is not None:
+            item["valid"] = torch.from_numpy(image.valid)
         if "sem_seg_file_name" in record:
-            classes = load_classes(record, self.specs[record["dataset"]], image)
+            classes = load_classes(record, spec, image)
             item["sem_seg"] = torch.from_numpy(classes.astype(np.int64))
         return item
 
@@ -136,17 +157,17 @@ def strong_view(cfg: CfgNode) -> StrongView:
 
 
 def to_tensor(image: np.ndarray) -> Tensor:
-    """(H, W, 3) array -> (3, H, W) tensor of its own memory."""
+    """(H, W, C) array -> (C, H, W) tensor of its own memory."""
     return torch.from_numpy(image.transpose(2, 0, 1).copy())
 
 
-def _about(record: Record, image: np.ndarray) -> Item:
+def _about(record: Record, image: Pixels) -> Item:
     """What an item says of its source: names, and the size before any scaling, in pixels."""
     return {
         "file_name": record["file_name"],
         "image_id": record["image_id"],
-        "height": image.shape[0],
-        "width": image.shape[1],
+        "height": image.size[0],
+        "width": image.size[1],
     }
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from co2s.structures import DatasetSpec
 
+from .rasters import is_raster, raster_size
 from .splits import labeled_count, nested_choice, read_list
 
 Record = dict
@@ -42,7 +43,7 @@ class DatasetFiles:
         found = self._found("train")
         chosen = self._chosen(found, split) if split else set()
         rest = [record for number, (record, _) in enumerate(found) if number not in chosen]
-        return [_without_label(record) for record in rest]
+        return [_without_label(record) for record in rest] + self._more()
 
     def val(self) -> list[Record]:
         """The validation records, labelled."""
@@ -87,6 +88,12 @@ class DatasetFiles:
         count = labeled_count(split, len(able))
         return {able[position] for position in nested_choice(groups, count, self.spec.splits.seed)}
 
+    def _more(self) -> list[Record]:
+        """Records of the images that `layout.unlabeled` names."""
+        patterns = self.spec.layout.unlabeled if self.spec.layout else ()
+        paths = [path for p in patterns for path, _ in match_pattern(self._existing_root(), p)]
+        return list(self._cut([self._record(path) for path in paths]))
+
     def _record(self, image: str) -> Record:
         return {
             "file_name": str(self.root / image),
@@ -101,12 +108,18 @@ class DatasetFiles:
             if size is None:
                 yield record
                 continue
-            with Image.open(record["file_name"]) as image:  # reads the header only
-                width, height = image.size
+            height, width = self._size(record["file_name"])
             for y in range(0, height - size + 1, size):
                 for x in range(0, width - size + 1, size):
                     image_id = f"{record['image_id']}@{y}_{x}"
                     yield {**record, "image_id": image_id, "window": (y, x, size, size)}
+
+    def _size(self, path: str) -> tuple[int, int]:
+        """Height and width in pixels, from the header."""
+        if is_raster(path, self.spec.raster):
+            return raster_size(path)
+        with Image.open(path) as image:
+            return image.height, image.width
 
     def _existing_root(self) -> Path:
         if not self.root.is_dir():

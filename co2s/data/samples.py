@@ -1,40 +1,73 @@
 """Samples: the pixels of a record, whole or cut to its window."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from co2s.structures import DatasetSpec
+from co2s.structures.dataset_spec import IGNORE_LABEL
+from co2s.structures.raster_spec import RasterSpec
 
 from .io import DecodeCache, read_image
 from .labels import read_classes
+from .rasters import is_raster, read_raster
 from .records import Record
 
 _CACHE = DecodeCache()
 
 
-def load_image(record: Record) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of the record."""
-    path = record["file_name"]
-    if "window" not in record:
-        return read_image(path)
-    return _window(_CACHE.get(("image", path), lambda: read_image(path)), record)
+@dataclass(frozen=True)
+class Pixels:
+    """bands (H, W, C) uint8 as a model sees them; valid (H, W) bool, None: every pixel is."""
+
+    bands: np.ndarray
+    valid: np.ndarray | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.bands.shape[0], self.bands.shape[1]
 
 
-def load_classes(record: Record, spec: DatasetSpec, image: np.ndarray) -> np.ndarray:
-    """(H, W) uint8 classes of the record, 255 = ignore; ValueError if the image differs in size."""
-    path = record["sem_seg_file_name"]
-    if "window" not in record:
+def load_image(record: Record, raster: RasterSpec | None = None) -> Pixels:
+    """The pixels of the record, read as its dataset's `raster` says.
+
+    Of a raster only the window is read; of other files the last ones decoded are kept in memory.
+    """
+    path, window = record["file_name"], record.get("window")
+    if is_raster(path, raster):
+        bands, valid = read_raster(path, raster or RasterSpec(), window)
+        return Pixels(bands, None if valid.all() else valid)
+    if window is None:
+        return Pixels(*read_image(path))
+    bands, mask = _CACHE.get(("image", path), lambda: read_image(path))
+    return Pixels(_cut(bands, window), None if mask is None else _cut(mask, window))
+
+
+def load_classes(record: Record, spec: DatasetSpec, image: Pixels) -> np.ndarray:
+    """(H, W) uint8 classes of the record, 255 = ignore and wherever the image is invalid.
+
+    ValueError if the image differs in size, or lies elsewhere.
+    """
+    path, window = record["sem_seg_file_name"], record.get("window")
+    if is_raster(path, None) and is_raster(record["file_name"], spec.raster):
+        classes = read_classes(path, spec, record["file_name"], window)
+    elif window is None:
         classes = read_classes(path, spec)
     else:
-        classes = _window(_CACHE.get((spec.name, path), lambda: read_classes(path, spec)), record)
-    if classes.shape != image.shape[:2]:
+        (whole,) = _CACHE.get((spec.name, path), lambda: (read_classes(path, spec),))
+        classes = _cut(whole, window)
+    if classes.shape != image.size:
         raise ValueError(
             f"{path} is {classes.shape[0]} x {classes.shape[1]} pixels, its image "
-            f"{record['file_name']} {image.shape[0]} x {image.shape[1]}. They must be the same "
+            f"{record['file_name']} {image.size[0]} x {image.size[1]}. They must be the same "
             "size: check that they belong together."
         )
-    return classes
+    if image.valid is None:
+        return classes
+    return np.where(image.valid, classes, np.uint8(IGNORE_LABEL))
 
 
-def _window(array: np.ndarray, record: Record) -> np.ndarray:
-    y, x, height, width = record["window"]
+def _cut(array: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:
+    y, x, height, width = window
     return array[y : y + height, x : x + width]

@@ -1,14 +1,15 @@
 """The set-up of a run: configuration from file and command line, resolved against the data."""
 
 import argparse
+from pathlib import Path
 
 import torch
 
 from co2s import d2
 from co2s.config import get_co2s_cfg
 from co2s.d2 import CfgNode, comm, default_setup, setup_logger
-from co2s.data import iterations_per_epoch
-from co2s.modeling.backbone import patch_size
+from co2s.data import iterations_per_epoch, register_specs
+from co2s.modeling.backbone import patch_size, settle
 from co2s.modeling.student import num_classes
 
 from .prototypes import prepare_prototypes
@@ -20,6 +21,7 @@ def setup(args: argparse.Namespace) -> CfgNode:
     if args.config_file:
         cfg.merge_from_file(args.config_file)
     cfg.merge_from_list(args.opts)
+    register_specs(cfg)
     changes = resolve(cfg, training=not args.eval_only)
     cfg.freeze()
     default_setup(cfg, args)
@@ -28,13 +30,27 @@ def setup(args: argparse.Namespace) -> CfgNode:
     log.info("Names of detectron2 come from: %s", d2.describe())
     for change in changes:
         log.warning(change)
+    if args.resume:
+        start_from_last_checkpoint(cfg)
     if not args.eval_only:
         prepare_prototypes(cfg)
     return cfg
 
 
+def start_from_last_checkpoint(cfg: CfgNode) -> None:
+    """Name the last checkpoint of OUTPUT_DIR as MODEL.WEIGHTS, where there is one.
+
+    It brings everything: a resumed run needs no pretrained file any more.
+    """
+    last = Path(cfg.OUTPUT_DIR) / "last_checkpoint"
+    if last.is_file():
+        cfg.defrost()
+        cfg.MODEL.WEIGHTS = str(last.with_name(last.read_text(encoding="utf-8").strip()))
+        cfg.freeze()
+
+
 def resolve(cfg: CfgNode, *, training: bool = True) -> list[str]:
-    """Fill in what depends on the machine and the data: device, classes, crop, steps; in place.
+    """Fill in what depends on the machine, the data and the weights; in place.
 
     With SOLVER.EPOCHS, MAX_ITER becomes epochs times the batches of the unlabelled pool, and
     the periods of checkpoint and evaluation that are not set become one epoch. Returns a sentence
@@ -45,6 +61,8 @@ def resolve(cfg: CfgNode, *, training: bool = True) -> list[str]:
         changes.append("MODEL.DEVICE is 'cuda' and there is no GPU: running on the CPU.")
         cfg.MODEL.DEVICE = "cpu"
     cfg.MODEL.NUM_CLASSES = num_classes(cfg)
+    for student in (cfg.MODEL.GLOBAL, cfg.MODEL.LOCAL):
+        settle(student)
     changes += fit_crop(cfg)
     if training:
         epoch = iterations_per_epoch(cfg)  # also finds out now, not later, that data are missing

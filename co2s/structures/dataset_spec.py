@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from string import Formatter
 
+from .raster_spec import RasterSpec
+
 IGNORE_LABEL = 255
 
 Color = tuple[int, int, int]
@@ -23,31 +25,37 @@ class LabelSpec:
     """How masks are written: as numbers ("index") or as RGB colours ("color").
 
     A number becomes the class number + offset, or map[number] where a map is given. `ignore` holds
-    numbers or colours without a class; 255 is always one of them for numbers.
+    numbers or colours without a class; 255 is always one of them for numbers. `band`: the one of a
+    raster that holds the numbers.
     """
 
     encoding: str
     offset: int = 0
     map: dict[int, int] | None = None
     ignore: tuple = ()
+    band: int = 1
 
     def __post_init__(self) -> None:
         if self.encoding not in ("index", "color"):
             raise ValueError(
                 f'labels.encoding must be "index" or "color", found {self.encoding!r}.'
             )
+        if type(self.band) is not int or self.band < 1:
+            raise ValueError(f"labels.band must be a band number from 1 on, found {self.band!r}.")
 
 
 @dataclass(frozen=True)
 class LayoutSpec:
     """Where files lie under the root: patterns with named parts, as in "{tile}/images/{part}.jpg".
 
-    `labels` is built from the parts of `images`; None: no masks. `window`: side in pixels of the
-    non-overlapping squares into which each image is cut without copying; None: whole images.
+    `labels` is built from the parts of `images`; None: no masks. `unlabeled` are patterns of more
+    images, which have no masks. `window`: side in pixels of the non-overlapping squares into which
+    each image is cut without copying; None: whole images.
     """
 
     images: str
     labels: str | None = None
+    unlabeled: tuple[str, ...] = ()
     window: int | None = None
 
     def __post_init__(self) -> None:
@@ -96,7 +104,7 @@ class SplitSpec:
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """One dataset. `root` is its folder under $DETECTRON2_DATASETS.
+    """One dataset. `root` is its folder under $DETECTRON2_DATASETS; `raster` None: 8-bit RGB.
 
     ValueError where the parts do not agree with each other.
     """
@@ -107,6 +115,7 @@ class DatasetSpec:
     labels: LabelSpec
     splits: SplitSpec
     layout: LayoutSpec | None = None
+    raster: RasterSpec | None = None
 
     def __post_init__(self) -> None:
         names = self.class_names
@@ -121,6 +130,11 @@ class DatasetSpec:
     @property
     def class_names(self) -> list[str]:
         return [entry.name for entry in self.classes]
+
+    @property
+    def num_bands(self) -> int:
+        """Bands of an image as a model sees it."""
+        return len(self.raster.bands) if self.raster else 3
 
     @property
     def label_colors(self) -> list[Color]:

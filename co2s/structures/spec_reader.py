@@ -8,18 +8,20 @@ from typing import Any
 import yaml
 
 from .dataset_spec import ClassSpec, Color, DatasetSpec, LabelSpec, LayoutSpec, SplitSpec
+from .raster_spec import METHODS, RasterSpec, ScaleSpec
 
 
 def load_spec(path: str | os.PathLike) -> DatasetSpec:
     """Read and check a YAML file; ValueError says what is unknown, missing or wrong in it."""
     try:
-        return spec_from_dict(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return spec_from_dict(content, Path(path).parent)
     except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"The dataset file {path} is wrong: {error}") from error
 
 
-def spec_from_dict(content: Any) -> DatasetSpec:
-    """Build a spec from the plain dicts and lists of a YAML file."""
+def spec_from_dict(content: Any, folder: Path | None = None) -> DatasetSpec:
+    """Build a spec from the plain dicts and lists of a YAML file in `folder`."""
     top = dict(_checked(DatasetSpec, content, "the file"))
     if not isinstance(top["classes"], list):
         raise ValueError("classes must be a list of {name, color, concepts}.")
@@ -30,9 +32,8 @@ def spec_from_dict(content: Any) -> DatasetSpec:
         classes=tuple(classes),
         labels=_labels(_checked(LabelSpec, top["labels"], "labels")),
         splits=_splits(_checked(SplitSpec, top["splits"], "splits")),
-        layout=LayoutSpec(**_checked(LayoutSpec, top["layout"], "layout"))
-        if top.get("layout") is not None
-        else None,
+        layout=_layout(top["layout"]) if top.get("layout") is not None else None,
+        raster=_raster(top["raster"], folder) if top.get("raster") is not None else None,
     )
 
 
@@ -89,6 +90,46 @@ def _splits(entry: dict) -> SplitSpec:
                 for part, values in entry[role].items()
             }
     return SplitSpec(**known)
+
+
+def _layout(content: Any) -> LayoutSpec:
+    entry = dict(_checked(LayoutSpec, content, "layout"))
+    more = entry.get("unlabeled", [])
+    entry["unlabeled"] = _texts([more] if isinstance(more, str) else more, "layout.unlabeled")
+    return LayoutSpec(**entry)
+
+
+def _raster(content: Any, folder: Path | None) -> RasterSpec:
+    entry = dict(_checked(RasterSpec, content, "raster"))
+    if not isinstance(entry.get("bands", []), list):
+        raise ValueError(f"raster.bands must be a list of numbers, found {entry['bands']!r}.")
+    if "bands" in entry:
+        entry["bands"] = tuple(entry["bands"])
+    if entry.get("scale") is not None:
+        entry["scale"] = _scale(entry["scale"], folder)
+    return RasterSpec(**entry)
+
+
+def _scale(content: Any, folder: Path | None) -> ScaleSpec:
+    """`{range: [lo, hi]}` (or a pair for each band), `{percentile: [2, 98]}`, `{statistics: F}`."""
+    methods = [key for key in content if key in METHODS] if isinstance(content, dict) else []
+    if len(methods) != 1 or {*content} - {*methods, "deviations"}:
+        raise ValueError(
+            f"raster.scale must have exactly one of {', '.join(METHODS)} (and, for statistics, "
+            f"deviations), found {content!r}."
+        )
+    method, value = methods[0], content[methods[0]]
+    if method == "statistics":
+        path = str((folder or Path()) / str(value))
+        return ScaleSpec(method, file=path, deviations=float(content.get("deviations", 2.0)))
+    pairs = value if isinstance(value, list) and isinstance(value[0], list) else [value]
+    plain = all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
+    if not plain or not all(isinstance(v, int | float) for pair in pairs for v in pair):
+        raise ValueError(
+            f"raster.scale.{method} must be [low, high] or a list of those: {value!r}."
+        )
+    lows, highs = zip(*pairs, strict=True)
+    return ScaleSpec(method, tuple(map(float, lows)), tuple(map(float, highs)))
 
 
 def _color(value: Any, where: str) -> Color:

@@ -29,13 +29,13 @@ LISTED = {"layout": None, "splits": {"folder": "splits", "fractions": ["1_2"]}}
 
 def test_shipped_names_are_registered_without_their_data(monkeypatch):
     monkeypatch.setenv("DETECTRON2_DATASETS", "/nowhere")
-    for name in ("whdld_1_24_labeled", "dubai72_1_8_unlabeled", "synthetic_aerial_val"):
+    for name in ("whdld_1_24_labeled", "synthetic_aerial_val"):
         assert name in DatasetCatalog.list()
-    meta = MetadataCatalog.get("dubai72_val")
-    assert meta.stuff_classes == ["building", "land", "road", "vegetation", "water"]
-    assert meta.stuff_colors[0] == [60, 16, 152]
+    meta = MetadataCatalog.get("gid15_val")
+    assert meta.stuff_classes[:2] == ["industrial_land", "urban_residential"]
+    assert meta.stuff_colors[0] == [200, 0, 0] and meta.num_bands == 3
     assert (meta.ignore_label, meta.evaluator_type) == (255, "sem_seg")
-    assert [len(concepts) for concepts in meta.concepts] == [6] * 5
+    assert [len(concepts) for concepts in meta.concepts] == [6] * 15
 
 
 def test_splits_cover_the_training_set_once(toy):
@@ -105,10 +105,10 @@ def test_two_datasets_of_one_name(toy, content):
 
 
 def test_unknown_names_get_the_known_ones():
-    with pytest.raises(ValueError, match=r"mean 'dubai72_1_8_labeled'.*(?s:.*)msl_val"):
-        get_records("dubai72_1_8_labelled")
-    with pytest.raises(ValueError, match="Unknown dataset 'dubai72'"):
-        get_records("dubai72")
+    with pytest.raises(ValueError, match=r"mean 'gid15_1_8_labeled'.*(?s:.*)msl_val"):
+        get_records("gid15_1_8_labelled")
+    with pytest.raises(ValueError, match="Unknown dataset 'gid15'"):
+        get_records("gid15")
 
 
 def test_missing_root(toy, tmp_path):

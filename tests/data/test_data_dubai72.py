@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from co2s.data import get_records, get_spec, read_classes, set_root
+from co2s.data import get_records, get_spec, read_classes, register_spec_file, set_root
 from co2s.data.samples import load_classes, load_image
 
 ROOT = Path(__file__).parents[3] / "shared" / "data" / "dubai72"
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def shared_root():
-    set_root("dubai72", ROOT)
+    register_spec_file(Path(__file__).parents[2] / "datasets" / "dubai72.yaml", ROOT)
     yield
     set_root("dubai72", None)
 
@@ -60,5 +60,5 @@ def test_palette_and_rgb_masks_decode_to_the_known_shares():
 def test_a_window_of_image_and_mask():
     record = get_records("dubai72_val")[0]
     image = load_image(record)
-    assert image.shape == (256, 256, 3)
+    assert image.bands.shape == (256, 256, 3)
     assert load_classes(record, get_spec("dubai72"), image).shape == (256, 256)

@@ -46,7 +46,7 @@ def test_unlabelled_item(toy, toy_cfg):
     toy_cfg.INPUT.RESIZE = "none"
     toy_cfg.INPUT.CUTMIX.PROB = 1.0
     record, partner = get_records("toy_1_2_unlabeled")[:2]
-    item = UnlabeledMapper(toy_cfg)(record, partner, rng())
+    item = UnlabeledMapper(toy_cfg, toy_cfg.DATASETS.UNLABELED)(record, partner, rng())
     for views in (item, item["partner"]):
         check(views["image"], torch.uint8, 3, 32, 32)
         check(views["strong"], torch.uint8, 2, 3, 32, 32)
@@ -68,7 +68,7 @@ def test_strong_views_show_the_crop_of_the_weak_view(toy, toy_cfg):
     toy_cfg.INPUT.STRONG.GRAY_PROB = 0.0
     toy_cfg.INPUT.STRONG.BLUR_PROB = 0.0
     record, partner = get_records("toy_1_2_unlabeled")[:2]
-    item = UnlabeledMapper(toy_cfg)(record, partner, rng())
+    item = UnlabeledMapper(toy_cfg, toy_cfg.DATASETS.UNLABELED)(record, partner, rng())
     for views in (item, item["partner"]):
         assert torch.equal(views["strong"], torch.stack([views["image"]] * 2))
 
@@ -77,7 +77,7 @@ def test_unlabelled_images_need_no_label_files(toy, toy_cfg):
     root = toy()
     records = get_records("toy_1_2_unlabeled")
     shutil.rmtree(root / "train" / "labels")
-    UnlabeledMapper(toy_cfg)(records[0], records[1], rng())
+    UnlabeledMapper(toy_cfg, toy_cfg.DATASETS.UNLABELED)(records[0], records[1], rng())
 
 
 def test_unlabelled_items_open_no_label(toy, toy_cfg, monkeypatch):
@@ -96,7 +96,7 @@ def test_unlabelled_items_open_no_label(toy, toy_cfg, monkeypatch):
     for number, record in enumerate(get_records("toy_1_2_unlabeled")):
         # even a record that names a label, as from a list file, keeps it shut
         record = {**record, "sem_seg_file_name": "/nowhere/label.png"}
-        UnlabeledMapper(toy_cfg)(record, record, rng(number))
+        UnlabeledMapper(toy_cfg, toy_cfg.DATASETS.UNLABELED)(record, record, rng(number))
     assert any("/images/" in path for path in opened)
     assert not [path for path in opened if "/labels/" in path or "label.png" in path]
 

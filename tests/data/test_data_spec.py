@@ -18,7 +18,6 @@ from co2s.structures.spec_reader import load_spec, spec_from_dict
         ("gid15", 15),
         ("mer", 9),
         ("msl", 9),
-        ("dubai72", 5),
         ("synthetic_aerial", 6),
     ],
 )
