@@ -55,9 +55,10 @@ def _add_data(cfg: CN) -> None:
 
 def _add_model(cfg: CN) -> None:
     cfg.MODEL.META_ARCHITECTURE = "Co2S"
-    cfg.MODEL.PIXEL_MEAN = [123.675, 116.28, 103.53]  # ImageNet, RGB, 0..255
+    cfg.MODEL.PIXEL_MEAN = [123.675, 116.28, 103.53]  # ImageNet; more bands: their average
     cfg.MODEL.PIXEL_STD = [58.395, 57.12, 57.375]
     cfg.MODEL.NUM_CLASSES = 0  # 0: as many as the training (else test) dataset declares
+    cfg.MODEL.NUM_BANDS = 0  # of an image; 0: as many as that dataset has
     cfg.MODEL.GLOBAL = _student("CLIPViT", "ViT-B-16-quickgelu", [0, 4, 11], "TextPrototypes")
     cfg.MODEL.LOCAL = _student("TimmViT", DINOV3, [2, 7, 11], "LearnableQueries")
 

@@ -25,7 +25,8 @@ def read_label_raster(
                 f"{path} has {label.count} bands; its dataset's `labels` ask for {list(bands)}."
             )
         place = rasterio_window(window)
-        return aligned.read(list(bands), window=place), aligned.dataset_mask(window=place) > 0
+        known = aligned.read_masks(list(bands), window=place) > 0
+        return aligned.read(list(bands), window=place), known.any(axis=0)
 
 
 @contextmanager

@@ -39,7 +39,6 @@ class Geometry:
         if valid is None:
             return self._place(np.ones(self._inside(), np.uint8), 0).astype(bool)
         share = self._cut(valid.astype(np.uint8) * 255, cv2.INTER_LINEAR)
-        # The warp works in 1/32 of a pixel: what touches an invalid pixel at all is invalid.
         return self._place((share == 255).astype(np.uint8), 0).astype(bool)
 
     def _inside(self) -> tuple[int, int]:

@@ -109,10 +109,11 @@ class DatasetFiles:
                 yield record
                 continue
             height, width = self._size(record["file_name"])
-            for y in range(0, height - size + 1, size):
-                for x in range(0, width - size + 1, size):
+            h, w = min(height, size), min(width, size)  # a narrow image is as narrow a window
+            for y in range(0, height - h + 1, h):
+                for x in range(0, width - w + 1, w):
                     image_id = f"{record['image_id']}@{y}_{x}"
-                    yield {**record, "image_id": image_id, "window": (y, x, size, size)}
+                    yield {**record, "image_id": image_id, "window": (y, x, h, w)}
 
     def _size(self, path: str) -> tuple[int, int]:
         """Height and width in pixels, from the header."""

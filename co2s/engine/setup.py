@@ -10,7 +10,7 @@ from co2s.config import get_co2s_cfg
 from co2s.d2 import CfgNode, comm, default_setup, setup_logger
 from co2s.data import iterations_per_epoch, register_specs
 from co2s.modeling.backbone import patch_size, settle
-from co2s.modeling.student import num_classes
+from co2s.modeling.student import num_bands, num_classes
 
 from .prototypes import prepare_prototypes
 
@@ -60,7 +60,7 @@ def resolve(cfg: CfgNode, *, training: bool = True) -> list[str]:
     if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
         changes.append("MODEL.DEVICE is 'cuda' and there is no GPU: running on the CPU.")
         cfg.MODEL.DEVICE = "cpu"
-    cfg.MODEL.NUM_CLASSES = num_classes(cfg)
+    cfg.MODEL.NUM_CLASSES, cfg.MODEL.NUM_BANDS = num_classes(cfg), num_bands(cfg)
     for student in (cfg.MODEL.GLOBAL, cfg.MODEL.LOCAL):
         settle(student)
     changes += fit_crop(cfg)

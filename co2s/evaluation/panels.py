@@ -53,12 +53,16 @@ class PanelWriter(DatasetEvaluator):
     def _write(self, item: dict[str, Any], output: dict[str, Tensor]) -> None:
         truth = item["sem_seg"].cpu().numpy()
         step = -(-max(truth.shape) // MAX_SIDE)
-        image = item["image"].cpu().numpy().transpose(1, 2, 0)[::step, ::step]
+        image = item["image"][:3].cpu().numpy().transpose(1, 2, 0)[::step, ::step]
         truth = truth[::step, ::step]
         labels = {
             name: prediction.argmax(dim=0).cpu().numpy()[::step, ::step]
             for name, prediction in predictions(output).items()
         }
+        if "valid" in output:
+            invalid = ~output["valid"].cpu().numpy()[::step, ::step]
+            for label in labels.values():
+                label[invalid] = self._ignore
         name = str(item["image_id"]).removesuffix(os.path.splitext(item["file_name"])[1])
         stem = re.sub(r"[^\w.-]+", "_", name)[-80:]
         path = os.path.join(self._folder, f"{self._chosen[item['image_id']]:05d}_{stem}.png")

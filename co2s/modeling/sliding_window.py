@@ -10,7 +10,7 @@ from co2s.structures import windows
 def sliding_window_logits(
     student: nn.Module, image: Tensor, *, size: int, stride: int, batch: int
 ) -> Tensor:
-    """Image (3, H, W) -> logits (N, H, W), averaged where windows overlap (method section 5).
+    """Image (C, H, W) -> logits (N, H, W), averaged where windows overlap (method section 5).
 
     `batch` windows pass the student together; all windows of an image are of one size.
     """
@@ -43,5 +43,5 @@ def fit_size(height: int, width: int, base: tuple[int, int], scale: float = 1.0)
 
 
 def resize_image(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Image (3, H, W) of any type -> float (3, *size), bilinear."""
+    """Image (C, H, W) of any type -> float (3, *size), bilinear."""
     return resize(image[None].float(), size, align_corners=False)[0]

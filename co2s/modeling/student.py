@@ -10,6 +10,7 @@ from co2s.d2 import CfgNode, MetadataCatalog
 from co2s.layers import resize
 
 from .backbone import DENSE, build_backbone, settle
+from .backbone.extra_bands import extend_statistics
 from .guidance import FROM_CHECKPOINT, build_guidance
 from .heads import build_head, check_guidance
 
@@ -37,11 +38,11 @@ class Student(nn.Module):
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
-        """Images (B, 3, H, W), RGB in 0..255 -> the backbone's maps."""
+        """Images (B, C, H, W) in 0..255 -> the backbone's maps."""
         return self.backbone(self.normalize(images))
 
     def normalize(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W), RGB in 0..255 -> the backbone's input."""
+        """Images (B, C, H, W) in 0..255 -> the backbone's input."""
         return (images.float() - self.pixel_mean) / self.pixel_std
 
     def decode(self, maps: dict[str, Tensor], size: Sequence[int]) -> Tensor:
@@ -55,7 +56,7 @@ class Student(nn.Module):
         return resize(logits, size, align_corners=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W), RGB in 0..255 -> logits (B, N, H, W)."""
+        """Images (B, C, H, W) in 0..255 -> logits (B, N, H, W)."""
         return self.decode(self.features(images), images.shape[-2:])
 
 
@@ -67,8 +68,8 @@ def build_student(cfg: CfgNode, student_cfg: CfgNode) -> Student:
     if cfg.MODEL.WEIGHTS:
         student_cfg = without_pretraining(student_cfg)
     check_guidance(student_cfg)
-    classes = num_classes(cfg)
-    backbone = build_backbone(student_cfg)
+    classes, bands = num_classes(cfg), num_bands(cfg)
+    backbone = build_backbone(student_cfg, bands)
     shapes = backbone.output_shape()
     dim = shapes[DENSE].channels
     assert dim is not None
@@ -76,8 +77,8 @@ def build_student(cfg: CfgNode, student_cfg: CfgNode) -> Student:
         backbone=backbone,
         guidance=build_guidance(student_cfg, classes, dim),
         head=build_head(student_cfg, shapes, classes),
-        pixel_mean=cfg.MODEL.PIXEL_MEAN,
-        pixel_std=cfg.MODEL.PIXEL_STD,
+        pixel_mean=extend_statistics(cfg.MODEL.PIXEL_MEAN, bands, "MODEL.PIXEL_MEAN"),
+        pixel_std=extend_statistics(cfg.MODEL.PIXEL_STD, bands, "MODEL.PIXEL_STD"),
         logits_size=student_cfg.LOGITS_SIZE,
     )
 
@@ -94,6 +95,13 @@ def without_pretraining(student_cfg: CfgNode) -> CfgNode:
     student_cfg.BACKBONE.WEIGHTS = student_cfg.BACKBONE.SHA256 = ""
     student_cfg.GUIDANCE.PROTOTYPES = FROM_CHECKPOINT
     return student_cfg
+
+
+def num_bands(cfg: CfgNode) -> int:
+    """MODEL.NUM_BANDS, or as many as the first dataset of the configuration has; else 3."""
+    names = (*cfg.DATASETS.LABELED, *cfg.DATASETS.TEST)
+    declared = (MetadataCatalog.get(name).get("num_bands", 0) for name in names)
+    return cfg.MODEL.NUM_BANDS or next((bands for bands in declared if bands), 3)
 
 
 def num_classes(cfg: CfgNode) -> int:

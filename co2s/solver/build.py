@@ -11,10 +11,12 @@ from co2s.d2 import CfgNode
 def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.AdamW:
     """One group for each role (backbone, guidance, head); weight decay on every parameter.
 
-    A parameter's role is the part of its name that says so; one without a role gets the base rate.
+    A parameter's role is the part of its name that says so, the first in this order; one without a
+    role gets the base rate.
     """
     solver = cfg.SOLVER
     multipliers = {
+        "extra_bands": 1.0,  # new, in a backbone that is not
         "backbone": solver.BACKBONE_MULTIPLIER,
         "guidance": solver.GUIDANCE_MULTIPLIER,
         "head": solver.HEAD_MULTIPLIER,
@@ -23,7 +25,7 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.AdamW:
     groups: dict[str, list[nn.Parameter]] = {role: [] for role in multipliers}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            role = next((part for part in name.split(".") if part in multipliers), "other")
+            role = next((role for role in multipliers if role in name.split(".")), "other")
             groups[role].append(parameter)
     return torch.optim.AdamW(
         [

@@ -120,7 +120,7 @@ def _scale(content: Any, folder: Path | None) -> ScaleSpec:
         )
     method, value = methods[0], content[methods[0]]
     if method == "statistics":
-        path = str((folder or Path()) / str(value))
+        path = str((folder or Path()) / value) if isinstance(value, str) and value else ""
         return ScaleSpec(method, file=path, deviations=float(content.get("deviations", 2.0)))
     pairs = value if isinstance(value, list) and isinstance(value[0], list) else [value]
     plain = all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)

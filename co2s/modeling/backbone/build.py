@@ -1,5 +1,6 @@
 """Building a backbone from a student's configuration: registry, weights, what is trained."""
 
+import logging
 from collections.abc import Sequence
 
 import torch
@@ -7,18 +8,31 @@ from torch import nn
 
 from co2s.d2 import BACKBONE_REGISTRY, Backbone, CfgNode
 
+logger = logging.getLogger(__name__)
 
-def build_backbone(student_cfg: CfgNode) -> Backbone:
+EXTRA_BANDS = "extra_bands"  # part of the names of parameters that no file has
+
+
+def build_backbone(student_cfg: CfgNode, bands: int = 3) -> Backbone:
     """The registered backbone of a student, with only its trainable parameters trained.
 
-    A backbone that starts from pretrained weights has `load(model, weights, sha256)`; it is called
-    last, when nothing initialises the module any more.
+    A backbone that starts from pretrained weights has `load(model, weights, sha256)`, called when
+    nothing initialises the module any more. For more than three bands the patch embedding is
+    extended after that; the new part is always trained.
     """
     node = student_cfg.BACKBONE
     backbone = BACKBONE_REGISTRY.get(node.NAME)(student_cfg)
     if node.WEIGHTS:
         backbone.load(node.MODEL, node.WEIGHTS, node.SHA256)
-    freeze_except(backbone, node.TRAINABLE)
+    if bands > 3:
+        backbone.extend(bands)
+        logger.info(
+            "%s: patch embedding extended from 3 to %d bands; the new ones start at zero and are"
+            " trained",
+            node.MODEL,
+            bands,
+        )
+    freeze_except(backbone, [*node.TRAINABLE, EXTRA_BANDS])
     return backbone
 
 

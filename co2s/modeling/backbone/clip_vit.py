@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from co2s.d2 import BACKBONE_REGISTRY, Backbone, CfgNode, ShapeSpec, configurable
 
 from .clip_formats import find_clip_file, load_visual, quick_gelu
+from .extra_bands import extended
 from .features import DENSE, SKIP_DEEP, SKIP_SHALLOW, pad_to_multiple, to_map
 
 ACTIVATIONS = {"gelu": nn.GELU, "quick_gelu": QuickGELU}
@@ -55,6 +56,10 @@ class CLIPViT(Backbone):
     def load(self, model: str, weights: str, sha256: str) -> None:
         """Load published or local weights, strictly."""
         load_visual(self.visual, find_clip_file(model, weights), sha256)
+
+    def extend(self, bands: int) -> None:
+        """Take images of more than three bands."""
+        self.visual.conv1 = extended(self.visual.conv1, bands)
 
     @property
     def size_divisibility(self) -> int:

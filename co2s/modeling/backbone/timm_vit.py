@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from co2s.d2 import BACKBONE_REGISTRY, Backbone, CfgNode, ShapeSpec, configurable
 
+from .extra_bands import extended
 from .features import DENSE, SKIP_DEEP, SKIP_SHALLOW, pad_to_multiple
 from .timm_formats import find_timm_file, load_vit
 
@@ -44,6 +45,10 @@ class TimmViT(Backbone):
     def load(self, model: str, weights: str, sha256: str) -> None:
         """Load published or local weights, strictly."""
         load_vit(self.vit, find_timm_file(model, weights), sha256)
+
+    def extend(self, bands: int) -> None:
+        """Take images of more than three bands."""
+        self.vit.patch_embed.proj = extended(self.vit.patch_embed.proj, bands)
 
     @property
     def size_divisibility(self) -> int:

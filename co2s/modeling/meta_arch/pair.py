@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from co2s.d2 import CfgNode, configurable
@@ -94,7 +95,8 @@ class StudentPair(nn.Module):
     def inference(self, items: list[dict[str, Any]]) -> list[dict[str, Tensor]]:
         """For each item {"sem_seg": (N, height, width)} class probabilities of the fusion.
 
-        With `student_maps` also "sem_seg_global" and "sem_seg_local".
+        With `student_maps` also "sem_seg_global" and "sem_seg_local". Where the item says which
+        pixels are "valid" (H, W), so does the result, and the others have probability 0.
         """
         return [self._predict(item) for item in items]
 
@@ -112,7 +114,7 @@ class StudentPair(nn.Module):
         result = {"sem_seg": self._fuse(probs)}
         if self.student_maps:
             result.update({f"sem_seg_{name}": p for name, p in probs.items()})
-        return result
+        return result if item.get("valid") is None else mask_invalid(result, item["valid"])
 
     def _probabilities(self, student: nn.Module, image: Tensor, size: tuple[int, int]) -> Tensor:
         logits = sliding_window_logits(
@@ -126,6 +128,14 @@ class StudentPair(nn.Module):
         if self.fusion == "mean":
             return (probs["global"] + probs["local"]) / 2
         return probs[self.fusion]
+
+
+def mask_invalid(result: dict[str, Tensor], valid: Tensor) -> dict[str, Tensor]:
+    """The result with "valid" (H, W) bool at its size, and zeros wherever that is False."""
+    first = next(iter(result.values()))
+    near = F.interpolate(valid[None, None].float(), first.shape[-2:], mode="nearest-exact")
+    mask = (near[0, 0] > 0).to(first.device)
+    return {name: probs * mask for name, probs in result.items()} | {"valid": mask}
 
 
 def stack(items: list[dict[str, Any]], key: str, device: torch.device) -> Tensor:

@@ -107,5 +107,5 @@ def _refused(path: Path, error: Exception) -> str:
     return (
         f"Weights '{path}' are refused: the file asks to call '{named.group(1)}' while it is read, "
         "and could run any code. Use a .safetensors file or a plain dict of tensors. If you trust "
-        "it, save its tensors alone: torch.save(torch.load(path, weights_only=False)['model'], new)."
+        "it, load it once with torch.load(path, weights_only=False) and save its tensors alone."
     )
