@@ -16,6 +16,7 @@ from .catalog import get_spec
 from .records import Record
 from .samples import Pixels, load_classes, load_image
 from .strong import StrongView
+from .views import strong_view, weak_view
 
 Item = dict
 
@@ -127,33 +128,6 @@ class EvalMapper:
             classes = load_classes(record, spec, image)
             item["sem_seg"] = torch.from_numpy(classes.astype(np.int64))
         return item
-
-
-def weak_view(cfg: CfgNode) -> WeakView:
-    """The weak view that cfg.INPUT describes."""
-    return WeakView(
-        size=cfg.INPUT.CROP_SIZE,
-        resize=cfg.INPUT.RESIZE,
-        base_size=tuple(cfg.INPUT.BASE_SIZE),
-        ratio_range=tuple(cfg.INPUT.RATIO_RANGE),
-        flip=cfg.INPUT.FLIP,
-        rotate90=cfg.INPUT.ROTATE90,
-    )
-
-
-def strong_view(cfg: CfgNode) -> StrongView:
-    """The strong view that cfg.INPUT.STRONG describes."""
-    node = cfg.INPUT.STRONG
-    return StrongView(
-        jitter_prob=node.JITTER_PROB,
-        brightness=node.BRIGHTNESS,
-        contrast=node.CONTRAST,
-        saturation=node.SATURATION,
-        hue=node.HUE,
-        gray_prob=node.GRAY_PROB,
-        blur_prob=node.BLUR_PROB,
-        blur_sigma=tuple(node.BLUR_SIGMA),
-    )
 
 
 def to_tensor(image: np.ndarray) -> Tensor:

@@ -4,9 +4,6 @@ A record has `file_name`, `image_id`, `dataset` (the spec's name), `sem_seg_file
 labelled, and for a window of a larger image `window` (y, x, height, width) in pixels.
 """
 
-import glob
-import re
-import string
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +11,11 @@ from PIL import Image
 
 from co2s.structures import DatasetSpec
 
+from .patterns import Parts, match_pattern
 from .rasters import is_raster, raster_size
 from .splits import labeled_count, nested_choice, read_list
 
 Record = dict
-Parts = dict[str, str]
 
 
 class DatasetFiles:
@@ -130,21 +127,6 @@ class DatasetFiles:
                 "DETECTRON2_DATASETS to the folder that holds it."
             )
         return self.root
-
-
-def match_pattern(root: Path, pattern: str) -> list[tuple[str, Parts]]:
-    """Files under root that fit a pattern with named parts, sorted: (relative path, parts)."""
-    shape, wildcard, seen = "", "", set()
-    for text, name, _, _ in string.Formatter().parse(pattern):
-        shape += re.escape(text)
-        wildcard += glob.escape(text)
-        if name is not None:
-            shape += f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+?)"
-            wildcard += "*"
-            seen.add(name)
-    paths = sorted(path.replace("\\", "/") for path in glob.glob(wildcard, root_dir=root))
-    matches = [(path, re.fullmatch(shape, path)) for path in paths]
-    return [(path, match.groupdict()) for path, match in matches if match]
 
 
 def _selected(parts: Parts, selection: dict[str, tuple[str, ...]]) -> bool:

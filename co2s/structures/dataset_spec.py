@@ -48,6 +48,8 @@ class LabelSpec:
 class LayoutSpec:
     """Where files lie under the root: patterns with named parts, as in "{tile}/images/{part}.jpg".
 
+    `images` and `unlabeled` may also hold the wildcards * and ?, and **/ for any folders.
+
     `labels` is built from the parts of `images`; None: no masks. `unlabeled` are patterns of more
     images, which have no masks. `window`: side in pixels of the non-overlapping squares into which
     each image is cut without copying; None: whole images.
@@ -61,6 +63,11 @@ class LayoutSpec:
     def __post_init__(self) -> None:
         if self.window is not None and (type(self.window) is not int or self.window < 1):
             raise ValueError(f"layout.window must be a side in pixels, found {self.window!r}.")
+        if set("*?") & set(self.labels or ""):
+            raise ValueError(
+                f"layout.labels is built from the parts of layout.images and cannot hold * or ?, "
+                f"found {self.labels!r}. Name the part: {{name}}."
+            )
         unknown = sorted(_parts(self.labels or "") - self.parts)
         if unknown:
             raise ValueError(

@@ -83,3 +83,9 @@ def test_the_example_in_the_readme_is_valid():
     spec = spec_from_dict(yaml.safe_load(example))
     assert spec.name == "mydata"
     assert spec.labels.map == {0: 1, 255: 0}
+
+
+def test_labels_are_built_from_parts_not_found_by_wildcards(content):
+    content["layout"] = {"images": "*/{name}.png", "labels": "*/{name}_mask.png"}
+    with pytest.raises(ValueError, match=r"layout\.labels .* cannot hold \* or \?"):
+        spec_from_dict(content)

@@ -1,0 +1,44 @@
+"""Patterns of file names, and unlabelled folders."""
+
+import pytest
+
+from co2s.data import get_records, register_dataset
+from co2s.data.patterns import match_pattern
+from co2s.structures.spec_reader import spec_from_dict
+
+from .conftest import toy_content, write_pair
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("{a}/{b}.png", {"x/1.png": ("x", "1"), "y [0]/2.png": ("y [0]", "2")}),
+        ("*/{b}.png", {"x/1.png": ("1",), "y [0]/2.png": ("2",)}),
+        ("**/{b}.png", {"x/1.png": ("1",), "y [0]/2.png": ("2",), "x/deep/er/33.png": ("33",)}),
+        ("x/?.png", {"x/1.png": ()}),
+        ("y [0]/{b}.png", {"y [0]/2.png": ("2",)}),
+        ("{a}/{a}.png", {}),
+        ("x/{b}_RGB.png", {}),
+    ],
+)
+def test_patterns(tmp_path, pattern, found):
+    for path in ("x/1.png", "y [0]/2.png", "x/deep/er/33.png", "x/1.txt"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("")
+    (tmp_path / "x" / "folder.png").mkdir()
+    matches = {path: tuple(parts.values()) for path, parts in match_pattern(tmp_path, pattern)}
+    assert matches == found
+
+
+def test_folders_without_masks_join_the_unlabelled(tmp_path, clean_catalog):
+    for number in range(4):
+        write_pair(tmp_path / "train", f"{number}", number)
+    write_pair(tmp_path / "val", "9", 9)
+    for number in range(3):
+        write_pair(tmp_path / "more" / f"area{number}", "1", 50 + number, labels=False)
+    layout = toy_content()["layout"] | {"unlabeled": "more/**/*.png"}
+    register_dataset(spec_from_dict(toy_content(layout=layout)), tmp_path)
+    labeled, unlabeled = (get_records(f"toy_1_2_{role}") for role in ("labeled", "unlabeled"))
+    assert (len(labeled), len(unlabeled)) == (2, 2 + 3)
+    assert all("sem_seg_file_name" not in record for record in unlabeled)
+    assert sum("more" in record["image_id"] for record in unlabeled) == 3
