@@ -252,3 +252,20 @@ def test_sha256_key(student, tmp_path):
     torch.save(openai_names(tiny_clip(student)), tmp_path / "clip.pt")
     with pytest.raises(WeightsError, match="SHA-256"):
         student("GLOBAL", "ViT-B-16-quickgelu", tmp_path / "clip.pt", SHA256="ab" * 32)
+
+
+def test_a_checkpoint_asks_for_no_file_and_keeps_the_activation(tiny_cfg, monkeypatch, caplog):
+    from co2s.d2 import build_model
+
+    def online(*_, **__):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr("co2s.modeling.weights.hub.hf_hub_download", online)
+    node = tiny_cfg.MODEL.GLOBAL.BACKBONE
+    node.MODEL, node.WEIGHTS = "ViT-B-16", "openai"  # weights that were trained with QuickGELU
+    tiny_cfg.MODEL.LOCAL.BACKBONE.WEIGHTS = "gone.pth"
+    tiny_cfg.MODEL.WEIGHTS = "a whole checkpoint"
+    students = build_model(tiny_cfg).students
+    block = students["global"].backbone.visual.transformer.resblocks[0]
+    assert type(block.mlp.gelu).__name__ == "QuickGELU"
+    assert "stand in" not in caplog.text
