@@ -1,9 +1,11 @@
-"""Splits: list files of samples, and seeded nested choices of labelled samples."""
+"""Splits: list files of samples, their names and sizes, and seeded nested choices of samples."""
 
 import re
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
+from fractions import Fraction
 from itertools import zip_longest
+from math import floor
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,32 @@ def read_list(path: Path) -> list[tuple[str, str | None]]:
             )
         samples.append((columns[0], columns[1] if len(columns) == 2 else None))
     return samples
+
+
+def list_line(image: str, label: str | None = None) -> str:
+    """The line of a list file that `read_list` takes apart again; ValueError where none can be."""
+    names = [image] if label is None else [image, label]
+    for name in names:
+        if name != name.strip() or len(name.splitlines()) != 1 or "\t" in name:
+            raise ValueError(
+                f"The file name {name!r} cannot stand in a list: it holds a tab or a line break, "
+                "or begins or ends with a space. Rename the file."
+            )
+    if not any(len(name.split()) > 1 for name in names):
+        return " ".join(names)
+    return "\t".join(names) if label is not None else f"{image}\t"
+
+
+def split_name(ratio: str) -> str:
+    """ "1_8" of "1/8" (or of "1_8"): the split's name and folder."""
+    name = ratio.strip().replace("/", "_")
+    labeled_count(name, 1)
+    return name
+
+
+def validation_count(share: Fraction, available: int) -> int:
+    """All but the floor of the rest: how the paper's training sets got their size (section 4)."""
+    return available - floor(available * (1 - share))
 
 
 def labeled_count(fraction: str, available: int) -> int:

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from co2s.data.splits import labeled_count, nested_choice, read_list
+from co2s.data.splits import labeled_count, list_line, nested_choice, read_list, split_name
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,32 @@ def test_wrong_lists_are_named(tmp_path):
     path.write_text("a.png a.png\nmy image.png my label.png\n")
     with pytest.raises(ValueError, match=r"val\.txt, line 2.*tab"):
         read_list(path)
+
+
+@pytest.mark.parametrize(
+    ("image", "label", "line"),
+    [
+        ("images/a.png", "labels/a.png", "images/a.png labels/a.png"),
+        ("images/a.png", None, "images/a.png"),
+        ("my images/a.png", "labels/a.png", "my images/a.png\tlabels/a.png"),
+        ("images/a.png", "my labels/a.png", "images/a.png\tmy labels/a.png"),
+        ("my images/a b.png", None, "my images/a b.png\t"),
+    ],
+)
+def test_lines_are_read_as_they_were_meant(tmp_path, image, label, line):
+    assert list_line(image, label) == line
+    (tmp_path / "list.txt").write_text(f"{line}\n")
+    assert read_list(tmp_path / "list.txt") == [(image, label)]
+
+
+@pytest.mark.parametrize("name", ["a\tb.png", "a\nb.png", "a\u2028b.png", " a.png", "a.png ", ""])
+def test_names_that_no_line_can_hold(name):
+    with pytest.raises(ValueError, match="cannot stand in a list"):
+        list_line(name)
+
+
+def test_ratios_become_names():
+    assert [split_name(ratio) for ratio in ("1/8", "1_16", " 3/4")] == ["1_8", "1_16", "3_4"]
+    for wrong in ("0.1", "8", "9/8", "1/8/2"):
+        with pytest.raises(ValueError, match="is no fraction"):
+            split_name(wrong)
