@@ -1,8 +1,8 @@
 """DatasetSpec: everything the project knows about one dataset; `spec_reader` reads it from YAML."""
 
 from dataclasses import dataclass
-from string import Formatter
 
+from .layout_spec import LayoutSpec, SplitSpec
 from .raster_spec import RasterSpec
 
 IGNORE_LABEL = 255
@@ -42,71 +42,6 @@ class LabelSpec:
             )
         if type(self.band) is not int or self.band < 1:
             raise ValueError(f"labels.band must be a band number from 1 on, found {self.band!r}.")
-
-
-@dataclass(frozen=True)
-class LayoutSpec:
-    """Where files lie under the root: patterns with named parts, as in "{tile}/images/{part}.jpg".
-
-    `images` and `unlabeled` may also hold the wildcards * and ?, and **/ for any folders.
-
-    `labels` is built from the parts of `images`; None: no masks. `unlabeled` are patterns of more
-    images, which have no masks. `window`: side in pixels of the non-overlapping squares into which
-    each image is cut without copying; None: whole images.
-    """
-
-    images: str
-    labels: str | None = None
-    unlabeled: tuple[str, ...] = ()
-    window: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.window is not None and (type(self.window) is not int or self.window < 1):
-            raise ValueError(f"layout.window must be a side in pixels, found {self.window!r}.")
-        if set("*?") & set(self.labels or ""):
-            raise ValueError(
-                f"layout.labels is built from the parts of layout.images and cannot hold * or ?, "
-                f"found {self.labels!r}. Name the part: {{name}}."
-            )
-        unknown = sorted(_parts(self.labels or "") - self.parts)
-        if unknown:
-            raise ValueError(
-                f"layout.labels uses the parts {unknown}, which layout.images does not name."
-            )
-
-    @property
-    def parts(self) -> set[str]:
-        """The named parts of the images' pattern."""
-        return _parts(self.images)
-
-
-@dataclass(frozen=True)
-class SplitSpec:
-    """Which samples train and which validate, in one of two ways.
-
-    Lists: the files {split}/labeled.txt and unlabeled.txt in `folder`, and val.txt beside them.
-    Selection: `train` and `val` name the allowed values of parts ({"part": ("001", "002")}), train
-    None: all but `val`. The labelled samples are drawn from the train images that have a mask,
-    with `seed`, dealt evenly over the values of the part `spread`.
-    `fractions` are the names of the splits: "1_8" has floor(train / 8) labelled samples.
-    """
-
-    fractions: tuple[str, ...] = ()
-    folder: str | None = None
-    train: dict[str, tuple[str, ...]] | None = None
-    val: dict[str, tuple[str, ...]] | None = None
-    seed: int = 0
-    spread: str | None = None
-
-    def __post_init__(self) -> None:
-        for name in self.fractions:
-            if not name.replace("_", "").isalnum():
-                raise ValueError(f"splits: the name {name!r} may hold letters, digits and _ only.")
-
-    @property
-    def parts(self) -> set[str]:
-        """The named parts that choose or group samples."""
-        return {*(self.train or ()), *(self.val or ()), *([self.spread] if self.spread else [])}
 
 
 @dataclass(frozen=True)
@@ -166,7 +101,3 @@ class DatasetSpec:
         unknown = sorted(self.splits.parts - self.layout.parts)
         if unknown:
             raise ValueError(f"splits uses the parts {unknown}, which layout.images does not name.")
-
-
-def _parts(pattern: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(pattern) if name is not None}

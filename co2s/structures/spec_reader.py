@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from .dataset_spec import ClassSpec, Color, DatasetSpec, LabelSpec, LayoutSpec, SplitSpec
+from .dataset_spec import ClassSpec, Color, DatasetSpec, LabelSpec
+from .layout_spec import LayoutSpec, SplitSpec
 from .raster_spec import METHODS, RasterSpec, ScaleSpec
 
 
