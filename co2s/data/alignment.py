@@ -20,13 +20,28 @@ def read_label_raster(
     where the two do not overlap.
     """
     with opened(path) as label, opened(image) as source, _on_grid(label, source, path) as aligned:
+        place = rasterio_window(window)
+        if len(bands) == 3 and label.count == 1 and (palette := _palette(label)) is not None:
+            known = aligned.read_masks(1, window=place) > 0
+            return palette[aligned.read(1, window=place)].transpose(2, 0, 1), known
         if max(bands) > label.count:
             raise ValueError(
                 f"{path} has {label.count} bands; its dataset's `labels` ask for {list(bands)}."
             )
-        place = rasterio_window(window)
         known = aligned.read_masks(list(bands), window=place) > 0
         return aligned.read(list(bands), window=place), known.any(axis=0)
+
+
+def _palette(label: Any) -> np.ndarray | None:
+    """The colours (256, 3) uint8 of a palette raster, None where it has none."""
+    try:
+        colors = label.colormap(1)
+    except ValueError:  # rasterio's word for: no palette
+        return None
+    palette = np.zeros((256, 3), np.uint8)
+    for number, color in colors.items():
+        palette[number] = color[:3]
+    return palette
 
 
 @contextmanager

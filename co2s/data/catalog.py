@@ -115,7 +115,7 @@ def get_records(name: str) -> list[Record]:
     records: list[Record] = DatasetCatalog.get(name)
     if not records:
         raise ValueError(
-            f"The split '{name}' is empty: no sample under {_root(spec.name)} belongs to "
+            f"The split '{name}' is empty: no sample under {dataset_root(spec.name)} belongs to "
             "it. Check the dataset's spec or split lists, or choose a larger share."
         )
     check_files(name, records)
@@ -140,11 +140,12 @@ def _loaders(spec: DatasetSpec) -> dict[str, Callable[[], list[Record]]]:
 
 
 def _load(dataset: str, role: str, split: str | None) -> list[Record]:
-    files = DatasetFiles(_ENTRIES[dataset].spec, _root(dataset))
+    files = DatasetFiles(_ENTRIES[dataset].spec, dataset_root(dataset))
     return files.val() if role == "val" else getattr(files, role)(split)
 
 
-def _root(dataset: str) -> Path:
+def dataset_root(dataset: str) -> Path:
+    """The folder of a registered dataset, whether it is there or not."""
     entry = _ENTRIES[dataset]
     if entry.root is None:
         return Path(os.environ.get("DETECTRON2_DATASETS", "datasets")) / entry.spec.root

@@ -39,12 +39,12 @@ def _from_raster(path: str, spec: DatasetSpec, image: str, window: Window | None
 
 
 def _from_colors(raw: np.ndarray, spec: DatasetSpec, path: str) -> np.ndarray:
-    codes = _code(raw)
+    codes = color_codes(raw)
     classes = np.full(codes.shape, IGNORE_LABEL, np.uint8)
     known = np.zeros(codes.shape, bool)
     colors = [*spec.label_colors, *spec.labels.ignore]
     for number, color in enumerate(colors):
-        here = codes == _code(np.array(color))
+        here = codes == color_codes(np.array(color))
         known |= here
         if number < len(spec.classes):
             classes[here] = number
@@ -61,7 +61,7 @@ def _from_numbers(raw: np.ndarray, spec: DatasetSpec, path: str) -> np.ndarray:
         values, positions = np.arange(256), raw
     else:
         values, positions, counts = np.unique(raw, return_inverse=True, return_counts=True)
-    table = np.array([_class_number(float(value), spec) for value in values])
+    table = np.array([class_number(float(value), spec) for value in values])
     unknown = (table < 0) & (counts > 0)
     if unknown.any():
         found = _commonest(values[unknown], counts[unknown])
@@ -69,9 +69,11 @@ def _from_numbers(raw: np.ndarray, spec: DatasetSpec, path: str) -> np.ndarray:
     return table.astype(np.uint8)[positions].reshape(raw.shape)
 
 
-def _class_number(value: float, spec: DatasetSpec) -> int:
+def class_number(value: float, spec: DatasetSpec) -> int:
     """The class of a raw number, 255 for ignore, -1 for a number without a meaning."""
     labels = spec.labels
+    if not np.isfinite(value):
+        return -1
     if labels.map is not None and value in labels.map:
         return labels.map[int(value)]
     if value in labels.ignore or value == IGNORE_LABEL:
@@ -81,7 +83,7 @@ def _class_number(value: float, spec: DatasetSpec) -> int:
     return int(number) if plain else -1
 
 
-def _code(colors: np.ndarray) -> np.ndarray:
+def color_codes(colors: np.ndarray) -> np.ndarray:
     """RGB colours (..., 3) as one number each."""
     wide = colors.astype(np.uint32)
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]

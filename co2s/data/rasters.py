@@ -44,7 +44,7 @@ def read_raster(
     """
     with opened(path) as source:
         _check_bands(source, raster, path)
-        bands, valid = _pixels(source, raster, rasterio_window(window))
+        bands, valid = raw_pixels(source, raster, rasterio_window(window))
         ends = _limits(path, raster)
         if ends is None and bands.dtype != np.uint8:
             raise ValueError(_needs_scale(path, bands, valid))
@@ -71,13 +71,13 @@ def _limits(path: str, raster: RasterSpec) -> Limits | None:
         with opened(path) as source:
             step = max(source.height, source.width) / SAMPLE
             shape = [max(int(side / max(step, 1)), 1) for side in source.shape]
-            bands, valid = _pixels(source, raster, None, (shape[0], shape[1]))
+            bands, valid = raw_pixels(source, raster, None, (shape[0], shape[1]))
         return np.ma.masked_array(bands, np.broadcast_to(~valid, bands.shape))
 
     return limits(raster, path, sample)
 
 
-def _pixels(
+def raw_pixels(
     source: Any, raster: RasterSpec, window: Any, shape: tuple[int, int] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bands (C, H, W) as stored, and valid (H, W)."""

@@ -9,6 +9,7 @@ from co2s import d2
 from co2s.config import get_co2s_cfg
 from co2s.d2 import CfgNode, comm, default_setup, setup_logger
 from co2s.data import iterations_per_epoch, register_specs
+from co2s.data.check import check_before_training
 from co2s.modeling.backbone import patch_size, settle
 from co2s.modeling.student import num_bands, num_classes
 
@@ -33,6 +34,10 @@ def setup(args: argparse.Namespace) -> CfgNode:
     if args.resume:
         start_from_last_checkpoint(cfg)
     if not args.eval_only:
+        if comm.is_main_process():
+            data = cfg.DATASETS
+            names = [*data.LABELED, *data.UNLABELED, *data.VAL, *data.TEST]
+            check_before_training(names, data.ROOT, data.SPECS)
         prepare_prototypes(cfg)
     return cfg
 

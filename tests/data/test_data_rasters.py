@@ -249,3 +249,23 @@ def test_without_rasterio_the_extra_is_named(tmp_path, monkeypatch):
 def test_wrong_raster_sections(raster, words):
     with pytest.raises(ValueError, match=words):
         spec_from_dict(toy_content(raster=raster))
+
+
+def test_a_palette_raster_gives_its_colours_or_its_numbers(tmp_path):
+    image = write_raster(tmp_path / "i.tif", ramp((3, 2, 2)))
+    mask = write_raster(tmp_path / "m.tif", np.array([[[0, 1], [1, 2]]], np.uint8))
+    with rasterio.open(mask, "r+") as file:
+        file.write_colormap(1, {0: (200, 100, 0), 1: (0, 0, 200), 2: (9, 9, 9)})
+    labels = {"encoding": "color", "ignore": [[9, 9, 9]]}
+    assert labelled(tmp_path, image, mask, labels=labels).tolist() == [[0, 1], [1, 255]]
+    labels = {"encoding": "index", "ignore": [2]}
+    assert labelled(tmp_path, image, mask, labels=labels).tolist() == [[0, 1], [1, 255]]
+
+
+def test_nan_in_a_mask_is_no_class(tmp_path):
+    image = write_raster(tmp_path / "i.tif", ramp((3, 1, 2)))
+    mask = write_raster(tmp_path / "m.tif", np.array([[[0, np.nan]]], np.float32))
+    with pytest.raises(ValueError, match=r"m\.tif: 1 pixels have values .*\[nan\]"):
+        labelled(tmp_path, image, mask)
+    mask = write_raster(tmp_path / "n.tif", np.array([[[0, np.nan]]], np.float32), nodata=np.nan)
+    assert labelled(tmp_path, image, mask).tolist() == [[0, 255]]

@@ -77,12 +77,12 @@ def test_files_cannot_run_code(tmp_path):
         load_spec(path)
 
 
-def test_the_example_in_the_readme_is_valid():
-    text = (Path(__file__).parents[2] / "datasets" / "README.md").read_text(encoding="utf-8")
-    example = text.split("```yaml\n")[1].split("```")[0]
-    spec = spec_from_dict(yaml.safe_load(example))
-    assert spec.name == "mydata"
-    assert spec.labels.map == {0: 1, 255: 0}
+def test_the_file_that_the_docs_build_step_by_step_is_valid():
+    docs = Path(__file__).parents[2] / "docs" / "add_a_dataset.md"
+    blocks = docs.read_text(encoding="utf-8").split("```yaml\n")[1:]
+    spec = spec_from_dict(yaml.safe_load("".join(block.split("```")[0] for block in blocks)))
+    assert spec.name == "dubai72" and spec.num_bands == 4
+    assert spec.layout.unlabeled == ("more/**/*.jpg",) and spec.splits.spread == "tile"
 
 
 def test_labels_are_built_from_parts_not_found_by_wildcards(content):

@@ -1,0 +1,22 @@
+"""Whether the file of statistics that a spec scales by is there and fits."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from co2s.structures import DatasetSpec
+
+from ..scaling import limits
+from .findings import ERROR, Finding
+
+
+def judge_scale(spec: DatasetSpec) -> Iterator[Finding]:
+    """One error where `raster.scale.statistics` names a file that is missing or lacks a band."""
+    raster = spec.raster
+    if raster is None or raster.scale is None or raster.scale.method != "statistics":
+        return
+    try:
+        limits(raster, "", lambda: np.ma.masked_array([]))
+    except (OSError, ValueError) as error:
+        fix = f"Run the full check with --statistics {raster.scale.file}"
+        yield Finding(ERROR, "statistics", str(error), 1, (raster.scale.file,), fix)

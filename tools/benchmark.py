@@ -1,0 +1,48 @@
+#!/usr/bin/env python
+"""Measure speed: benchmark.py data [--config-file FILE] [--synthetic N] [--compare] [KEY VALUE ..].
+
+Tables are printed; --output FILE also writes every single figure as JSON. Each benchmark has its
+own options: benchmark.py data --help. Those that take several values (--workers 0 1 2) go first.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from co2s.benchmark import data
+from co2s.data.whole_files import write_whole
+
+BENCHMARKS = {"data": data}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    args = parse_args(arguments)
+    benchmark = BENCHMARKS[args.benchmark]
+    try:
+        results = benchmark.run(args)
+    except (OSError, ValueError) as error:
+        sys.exit(f"benchmark.py {args.benchmark}: {error}")
+    print("\n\n".join(benchmark.tables(results)))
+    if args.output:
+        text = json.dumps(results, indent=1) + "\n"
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(args.output, lambda draft: draft.write_text(text, encoding="utf-8"))
+
+
+def parse_args(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="benchmark", required=True)
+    for name, benchmark in BENCHMARKS.items():
+        line = benchmark.__doc__.splitlines()[0]
+        command = commands.add_parser(name, help=line, description=line)
+        benchmark.add_arguments(command)
+        command.add_argument("--config-file", default="", help="of the run whose parts are meant")
+        command.add_argument("--output", type=Path, help="a JSON file for all figures")
+        command.add_argument("opts", nargs=argparse.REMAINDER, help="configuration, KEY VALUE")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()
