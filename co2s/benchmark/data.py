@@ -17,6 +17,7 @@ import torchvision
 from co2s.config import get_co2s_cfg
 from co2s.d2 import CfgNode
 from co2s.data import register_specs
+from co2s.data.samples import labeled_cache
 
 from .loading import (
     LIBRARY,
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--workers", type=int, nargs="+", default=[0, 1, 2], help="numbers of workers to try")
     add("--batches", type=int, default=8, help="batches in each measurement")
     add("--repeats", type=int, default=5, help="measurements, of which the median counts")
+    add("--cache", action="store_true", help="with the labelled pool in memory, once it was read")
     add("--compare", action="store_true", help=f"alternate with {PLAIN}, same operations")
     add("--synthetic", type=int, metavar="N", help="write N pictures, read them and delete them")
     add("--size", type=int, default=512, help="their side in pixels")
@@ -58,6 +60,8 @@ def run(args: argparse.Namespace) -> Results:
             root = Path(stack.enter_context(TemporaryDirectory(prefix="co2s-benchmark-")))
             use_pictures(cfg, root, args.synthetic, args.size, args.format)
         stack.enter_context(one_thread())
+        if not args.cache:  # what every labelled image costs when it is read
+            stack.enter_context(labeled_cache(0))
         return measure(cfg, args)
 
 
@@ -111,6 +115,7 @@ def settings(cfg: CfgNode, args: argparse.Namespace) -> Results:
         "synthetic": [args.synthetic, args.size, args.format] if args.synthetic else None,
         "crop": cfg.INPUT.CROP_SIZE,
         "samples_per_batch": cfg.SOLVER.IMS_PER_BATCH,
+        "cache": args.cache,
         "batches": args.batches,
         "repeats": args.repeats,
         "cores": os.cpu_count(),

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from co2s.d2 import CfgNode
-from co2s.data import build_labeled_loader, build_unlabeled_loader, mapper, strong
+from co2s.data import build_labeled_loader, build_unlabeled_loader, mapper, samples, strong
 from co2s.data.augment import Geometry, WeakView
 
 from . import plain
@@ -22,10 +22,10 @@ REST = "the rest: overhead of the loader"
 
 STAGES: Mapping[str, Places] = {
     LIBRARY: {
-        "decode image": [(mapper, "load_image")],
-        "decode mask": [(mapper, "load_classes")],
+        "decode image": [(mapper, "load_image"), (samples, "load_image")],
+        "decode mask": [(samples, "load_classes")],
         "geometry": [(WeakView, "draw")] + [(Geometry, n) for n in ("image", "classes", "valid")],
-        "strong: jitter": [(strong.StrongView, "_jitter")],
+        "strong: jitter": [(strong, "change_colors")],
         "strong: grey": [(strong, "to_gray")],
         "strong: blur": [(strong, "blur")],
         "CutMix boxes": [(mapper, "cutmix_box")],
@@ -68,8 +68,8 @@ def samples_per_second(loader: DataLoader, batches: int) -> float:
     for _ in range(batches_before(loader.num_workers)):
         next(iterator)
     start = perf_counter()
-    samples = sum(len(next(iterator)) for _ in range(batches))
-    return samples / (perf_counter() - start)
+    count = sum(len(next(iterator)) for _ in range(batches))
+    return count / (perf_counter() - start)
 
 
 def seconds_by_stage(loader: DataLoader, pipeline: str, batches: int) -> dict[str, float]:
@@ -79,10 +79,10 @@ def seconds_by_stage(loader: DataLoader, pipeline: str, batches: int) -> dict[st
         next(iterator)
     with Stages(STAGES[pipeline]) as stages:
         start = perf_counter()
-        samples = sum(len(next(iterator)) for _ in range(batches))
+        count = sum(len(next(iterator)) for _ in range(batches))
         total = perf_counter() - start
     seconds = {**stages.seconds, REST: total - sum(stages.seconds.values())}
-    return {stage: value / samples for stage, value in seconds.items()}
+    return {stage: value / count for stage, value in seconds.items()}
 
 
 @contextmanager

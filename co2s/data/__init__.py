@@ -6,14 +6,15 @@ Training batch: {"labeled": [item, ...], "unlabeled": [item, ...]}. Images are u
 INPUT.CROP_SIZE, C the bands of the dataset: 3 for RGB.
 
 - every item: `file_name` str, `image_id` str, `height` and `width` int: the source's size in pixels
-- labelled item: `image` (C, S, S) uint8; `sem_seg` (S, S) int64, 255 = ignore, padding
+- labelled item: `image` (C, S, S) uint8; `sem_seg` (S, S) uint8, 255 = ignore, padding
     and whatever the image has no data for included
 - unlabelled item:
     `image` (C, S, S) uint8: the weak view w
     `strong` (2, C, S, S) uint8: the strong views s1 and s2 of the same crop, not yet cut-mixed
     `valid` (S, S) bool: neither padding nor without data
     `cutmix` (2, S, S) bool: inside the CutMix box of s1 and of s2
-    `partner`: `image`, `strong`, `valid` and names of another image, whose box is pasted in
+    `partner`: `image`, `strong`, `valid` and names of another image, whose box is pasted in; a
+    strong view whose box is empty is the plain one
     `seed` int: of the feature dropout in the model
 
 Evaluation batch: [item, ...] with `image` (C, H, W) uint8 of full size, `sem_seg` (H, W) int64

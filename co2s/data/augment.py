@@ -1,5 +1,6 @@
 """The weak view: scale, crop, flip and turn (method section 4), drawn once for image and mask."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -56,28 +57,32 @@ class Geometry:
             [[1 / sx, 0, (x + 0.5) / sx - 0.5], [0, 1 / sy, (y + 0.5) / sy - 0.5]]
         )  # pixel centres are at halves
         flags = interpolation | cv2.WARP_INVERSE_MAP
-        # OpenCV warps up to four channels at a time.
-        groups = (
-            np.array_split(array, range(4, array.shape[2], 4), axis=2)
-            if array.ndim == 3
-            else [array]
-        )
-        parts = [
-            cv2.warpAffine(
-                group, to_source, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+
+        def warp(part: np.ndarray) -> np.ndarray:
+            return cv2.warpAffine(
+                part, to_source, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
             )
-            for group in groups
-        ]
-        return parts[0] if len(parts) == 1 else np.dstack(parts)
+
+        return warp(array) if array.ndim == 2 else _by_fours(warp, array)
 
     def _place(self, part: np.ndarray, fill: int) -> np.ndarray:
         padded = np.full((self.size, self.size, *part.shape[2:]), fill, part.dtype)
         padded[: part.shape[0], : part.shape[1]] = part
         if self.flip:
-            padded = padded[:, ::-1]
+            padded = cv2.flip(padded, 1)  # much faster than a copy of a NumPy view
         if self.vertical_flip:
-            padded = padded[::-1]
+            padded = cv2.flip(padded, 0)
         return np.ascontiguousarray(np.rot90(padded, self.turns))
+
+
+def _by_fours(change: Callable[[np.ndarray], np.ndarray], array: np.ndarray) -> np.ndarray:
+    """Change the channels of (H, W, C), C >= 3, four at a time: OpenCV knows no more, and is much
+    faster with four than with three."""
+    if array.shape[2] == 3:
+        return cv2.cvtColor(change(cv2.cvtColor(array, cv2.COLOR_RGB2RGBA)), cv2.COLOR_RGBA2RGB)
+    bands = cv2.split(array)
+    parts = [change(cv2.merge(bands[start : start + 4])) for start in range(0, len(bands), 4)]
+    return cv2.merge(parts)
 
 
 @dataclass(frozen=True)

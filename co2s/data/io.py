@@ -75,10 +75,12 @@ def read_label(path: str, encoding: str) -> np.ndarray:
 
 
 class DecodeCache(threading.local):
-    """The arrays decoded last, up to a number of bytes; each thread and process has its own."""
+    """Decoded arrays, up to a number of bytes; each thread and process has its own."""
 
-    def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, max_bytes: int = CACHE_BYTES, evict: bool = True) -> None:
+        """evict: whether new arrays drive out those used least lately, or the first ones stay."""
         self.max_bytes = max_bytes
+        self.evict = evict
         self._arrays: OrderedDict[tuple, tuple] = OrderedDict()
         self._bytes = 0
 
@@ -94,6 +96,8 @@ class DecodeCache(threading.local):
         for array in arrays:
             if array is not None:
                 array.setflags(write=False)
+        if not self.evict and self._bytes + _nbytes(arrays) > self.max_bytes:
+            return arrays
         self._arrays[key] = arrays
         self._bytes += _nbytes(arrays)
         while self._bytes > self.max_bytes:

@@ -1,5 +1,6 @@
 """Decoding masks: from what is on disk to class numbers, as the dataset's spec says."""
 
+import cv2
 import numpy as np
 
 from co2s.structures import DatasetSpec
@@ -57,16 +58,21 @@ def _from_colors(raw: np.ndarray, spec: DatasetSpec, path: str) -> np.ndarray:
 
 def _from_numbers(raw: np.ndarray, spec: DatasetSpec, path: str) -> np.ndarray:
     if raw.dtype == np.uint8:  # counting is much faster than sorting
-        counts = np.bincount(raw.ravel(), minlength=256)
-        values, positions = np.arange(256), raw
+        histogram = cv2.calcHist([raw], [0], None, [256], [0, 256]).ravel()
+        values = np.flatnonzero(histogram)
+        counts = histogram[values].astype(np.int64)
     else:
         values, positions, counts = np.unique(raw, return_inverse=True, return_counts=True)
-    table = np.array([class_number(float(value), spec) for value in values])
-    unknown = (table < 0) & (counts > 0)
+    numbers = np.array([class_number(float(value), spec) for value in values])
+    unknown = numbers < 0
     if unknown.any():
         found = _commonest(values[unknown], counts[unknown])
         raise ValueError(_complaint(path, "values", found, int(counts[unknown].sum()), spec))
-    return table.astype(np.uint8)[positions].reshape(raw.shape)
+    if raw.dtype == np.uint8:
+        table = np.zeros(256, np.uint8)
+        table[values] = numbers
+        return cv2.LUT(raw, table).reshape(raw.shape)
+    return numbers.astype(np.uint8)[positions].reshape(raw.shape)
 
 
 def class_number(value: float, spec: DatasetSpec) -> int:

@@ -1,5 +1,7 @@
 """Samples: the pixels of a record, whole or cut to its window."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +16,8 @@ from .rasters import is_raster, read_raster
 from .records import Record
 
 _CACHE = DecodeCache()
+# Labelled images are few and come again and again: the first ones stay in memory.
+_LABELED = DecodeCache(evict=False)
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,28 @@ def load_image(record: Record, raster: RasterSpec | None = None) -> Pixels:
         return Pixels(*read_image(path))
     bands, mask = _CACHE.get(("image", path), lambda: read_image(path))
     return Pixels(_cut(bands, window), None if mask is None else _cut(mask, window))
+
+
+def load_labeled(record: Record, spec: DatasetSpec) -> tuple[Pixels, np.ndarray]:
+    """Pixels and classes of a labelled training record; do not write into them."""
+
+    def load() -> tuple:
+        image = load_image(record, spec.raster)
+        return image.bands, image.valid, load_classes(record, spec, image)
+
+    key = (spec.name, record["file_name"], record["sem_seg_file_name"], record.get("window"))
+    bands, valid, classes = _LABELED.get(key, load)
+    return Pixels(bands, valid), classes
+
+
+@contextmanager
+def labeled_cache(max_bytes: int) -> Iterator[None]:
+    """Let decoded labelled images take that many bytes, in this process and those it starts."""
+    before, _LABELED.max_bytes = _LABELED.max_bytes, max_bytes
+    try:
+        yield
+    finally:
+        _LABELED.max_bytes = before
 
 
 def load_classes(record: Record, spec: DatasetSpec, image: Pixels) -> np.ndarray:

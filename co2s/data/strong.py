@@ -27,30 +27,66 @@ class StrongView:
 
     def __call__(self, rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
         """A strong view of image (H, W, C) uint8, C >= 3; the image itself is left alone."""
-        parts = _split(image)
-        if rng.random() < self.jitter_prob:
-            parts = self._jitter(rng, parts)
-        if rng.random() < self.gray_prob:
-            parts[0] = to_gray(parts[0])
-        if rng.random() < self.blur_prob:
-            sigma = rng.uniform(*self.blur_sigma)
-            parts = [blur(part, sigma) for part in parts]
-        return parts[0] if len(parts) == 1 else cv2.merge(parts)
+        return apply(self.draw(rng), image)
 
-    def _jitter(self, rng: np.random.Generator, parts: list[np.ndarray]) -> list[np.ndarray]:
+    def draw(self, rng: np.random.Generator) -> "Changes":
+        """What one view changes."""
+        jitter = self._draw_jitter(rng) if rng.random() < self.jitter_prob else None
+        gray = bool(rng.random() < self.gray_prob)
+        sigma = rng.uniform(*self.blur_sigma) if rng.random() < self.blur_prob else None
+        return Changes(jitter, gray, sigma)
+
+    def _draw_jitter(self, rng: np.random.Generator) -> "Jitter":
         strengths = (self.brightness, self.contrast, self.saturation)
-        factors = [rng.uniform(max(0.0, 1 - value), 1 + value) for value in strengths]
+        one, two, three = (rng.uniform(max(0.0, 1 - value), 1 + value) for value in strengths)
         shift = rng.uniform(-self.hue, self.hue)
-        for step in rng.permutation(4):
-            if step == 0:
-                parts = [scale_towards(part, 0.0, factors[0]) for part in parts]
-            elif step == 1:
-                parts = [scale_towards(part, mean_level(part), factors[1]) for part in parts]
-            elif step == 2:
-                parts[0] = saturate(parts[0], factors[2])
-            else:
-                parts[0] = shift_hue(parts[0], shift)
-        return parts
+        return Jitter(one, two, three, shift, tuple(rng.permutation(4)))
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """Factors of brightness, contrast and saturation, a shift of the hue, and their order."""
+
+    brightness: float
+    contrast: float
+    saturation: float
+    hue: float
+    order: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a strong view does to an image; None: not that."""
+
+    jitter: Jitter | None
+    gray: bool
+    sigma: float | None
+
+
+def apply(changes: Changes, image: np.ndarray) -> np.ndarray:
+    """The strong view of image (H, W, C) uint8."""
+    parts = _split(image)
+    if changes.jitter is not None:
+        parts = change_colors(changes.jitter, parts)
+    if changes.gray:
+        parts[0] = to_gray(parts[0])
+    if changes.sigma is not None:
+        parts = [blur(part, changes.sigma) for part in parts]
+    return parts[0] if len(parts) == 1 else cv2.merge(parts)
+
+
+def change_colors(jitter: Jitter, parts: list[np.ndarray]) -> list[np.ndarray]:
+    """Colours (H, W, 3) and further bands (H, W) after one step for each number in the order."""
+    for step in jitter.order:
+        if step == 0:
+            parts = [scale_towards(part, 0.0, jitter.brightness) for part in parts]
+        elif step == 1:
+            parts = [scale_towards(part, mean_level(part), jitter.contrast) for part in parts]
+        elif step == 2:
+            parts[0] = saturate(parts[0], jitter.saturation)
+        else:
+            parts[0] = shift_hue(parts[0], jitter.hue)
+    return parts
 
 
 def scale_towards(image: np.ndarray, level: float, factor: float) -> np.ndarray:

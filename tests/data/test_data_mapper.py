@@ -25,8 +25,8 @@ def test_labelled_item(toy, toy_cfg):
     record = get_records("toy_1_2_labeled")[0]
     item = LabeledMapper(toy_cfg, ["toy_1_2_labeled"])(record, rng())
     check(item["image"], torch.uint8, 3, 32, 32)
-    check(item["sem_seg"], torch.int64, 32, 32)
-    assert (item["image"][0].long() == 50 + 100 * item["sem_seg"]).all()
+    check(item["sem_seg"], torch.uint8, 32, 32)
+    assert (item["image"][0].long() == 50 + 100 * item["sem_seg"].long()).all()
     assert (item["height"], item["width"]) == (40, 48)
     assert item["file_name"] == record["file_name"]
     assert item["image_id"] == record["image_id"]
@@ -107,7 +107,36 @@ def test_evaluation_item(toy, toy_cfg):
     item = EvalMapper(toy_cfg, ["toy_val"])(record)
     check(item["image"], torch.uint8, 3, 41, 50)
     check(item["sem_seg"], torch.int64, 41, 50)
-    assert (item["image"][0].long() == 50 + 100 * item["sem_seg"]).all()
+    assert (item["image"][0].long() == 50 + 100 * item["sem_seg"].long()).all()
     assert (item["height"], item["width"]) == (41, 50)
     del record["sem_seg_file_name"]
     assert "sem_seg" not in EvalMapper(toy_cfg, ["toy_val"])(record)
+
+
+def test_a_labelled_image_is_decoded_once(toy, toy_cfg, monkeypatch):
+    toy()
+    record, opened = get_records("toy_1_2_labeled")[0], []
+    real = samples.read_image
+    monkeypatch.setattr(samples, "read_image", lambda path: opened.append(path) or real(path))
+    mapper = LabeledMapper(toy_cfg, ["toy_1_2_labeled"])
+    first, second = mapper(record, rng(1)), mapper(record, rng(1))
+    assert len(opened) == 1
+    assert all(torch.equal(first[key], second[key]) for key in ("image", "sem_seg"))
+    with samples.labeled_cache(0):
+        other = get_records("toy_1_2_labeled")[1]
+        mapper(other, rng(1)), mapper(other, rng(1))
+    assert len(opened) == 3
+
+
+def test_a_partner_s_view_that_nobody_sees_is_the_plain_one(toy, toy_cfg):
+    toy()
+    records = get_records("toy_1_2_unlabeled")
+    mapper = UnlabeledMapper(toy_cfg, toy_cfg.DATASETS.UNLABELED)
+    plain = 0
+    for number in range(20):
+        item = mapper(records[0], records[1], rng(number))
+        for box, view in zip(item["cutmix"], item["partner"]["strong"], strict=True):
+            same = torch.equal(view, item["partner"]["image"])
+            assert same or box.any()
+            plain += same
+    assert 10 < plain < 35  # half of the boxes are empty, and a fifth of the views change nothing

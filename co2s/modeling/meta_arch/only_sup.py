@@ -16,7 +16,7 @@ class OnlySup(StudentPair):
 
     def losses(self, batch: dict[str, list[dict[str, Any]]]) -> dict[str, Tensor]:
         images = stack(batch["labeled"], "image", self.device)
-        target = stack(batch["labeled"], "sem_seg", self.device)
+        target = stack(batch["labeled"], "sem_seg", self.device).long()
         return {
             f"loss_sup_{name}": supervised_loss(student(images), target)
             for name, student in self.students.items()
