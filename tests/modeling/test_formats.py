@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from co2s.modeling.backbone import build_backbone
+from co2s.modeling.backbone.clip_formats import clip_tensors
 from co2s.modeling.weights import WeightsError
 
 from .formats import Scripted, meta_dinov3, openai_names, seeded
@@ -54,6 +55,9 @@ def test_clip_formats(student, tmp_path, name):
         save_file(state, path)
     loaded = student("GLOBAL", "ViT-B-16-quickgelu", path)
     assert equal(loaded.visual, visual.state_dict())
+    tensors = clip_tensors(path)
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
+    assert tensors.keys() == state.keys()  # both towers, without OpenAI's constants
 
 
 def test_the_activation_is_that_of_the_weights(student, tmp_path, monkeypatch):
@@ -192,6 +196,8 @@ def test_beit_formats_against_timm(student, tmp_path, kind):
     for name, expected in zip(("skip_shallow", "dense"), theirs, strict=True):
         torch.testing.assert_close(maps[name], expected, atol=1e-5, rtol=1e-5)
     assert backbone(torch.randn(1, 3, 40, 24))["dense"].shape == (1, 32, 5, 3)
+    with pytest.raises(WeightsError, match=r"\(2, 52, 2\) .*the model's \(2, 84, 2\).*IMAGE_SIZE"):
+        student("LOCAL", model, tmp_path / "x.pth", **keys | {"IMAGE_SIZE": 40})
 
 
 def test_relative_positions_of_another_grid_keep_offsets_and_prefix():
@@ -212,7 +218,12 @@ def test_relative_positions_of_another_grid_keep_offsets_and_prefix():
 @pytest.mark.parametrize(
     ("name", "model", "weights", "words"),
     [
-        ("LOCAL", "vit_base_patch16_dinov3_qkvb", "lvd1689m", "gated: ask Meta.*WEIGHTS.*lvd142m"),
+        (
+            "LOCAL",
+            "vit_base_patch16_dinov3_qkvb",
+            "lvd1689m",
+            "model.safetensors of timm/.*gated: ask Meta.*WEIGHTS.*lvd142m",
+        ),
         ("LOCAL", "vit_base_patch14_dinov2", "lvd142m", "give its path as MODEL.*WEIGHTS"),
         ("GLOBAL", "ViT-B-16-quickgelu", "openai", "CLIP weights 'openai'.*give its path as MODEL"),
     ],
