@@ -5,12 +5,10 @@ import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from co2s.config import get_co2s_cfg
 from co2s.d2 import CfgNode, MetadataCatalog, comm
 from co2s.data.catalog import get_spec
-from co2s.modeling.backbone import DENSE, build_backbone
+from co2s.modeling.backbone import DENSE, outline
 from co2s.modeling.guidance.prototype_file import (
     PrototypeRecord,
     differences,
@@ -20,7 +18,7 @@ from co2s.modeling.guidance.prototype_file import (
 from co2s.modeling.guidance.text import check_shape
 from co2s.modeling.guidance.text_encoder import text_dim
 from co2s.modeling.guidance.text_source import TextSource
-from co2s.modeling.student import num_classes, without_pretraining
+from co2s.modeling.student import num_classes
 
 logger = logging.getLogger(__name__)
 
@@ -61,10 +59,8 @@ def class_concepts(cfg: CfgNode) -> tuple[str, Names, tuple[Names, ...]]:
 
 
 def dense_channels(student_cfg: CfgNode) -> int:
-    """The channels of a student's dense map; its backbone is drawn up without memory."""
-    with torch.device("meta"):
-        backbone = build_backbone(without_pretraining(student_cfg))
-    channels = backbone.output_shape()[DENSE].channels
+    """The channels of a student's dense map."""
+    channels = outline(student_cfg).output_shape()[DENSE].channels
     assert channels is not None
     return channels
 

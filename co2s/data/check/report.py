@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from textwrap import fill
 
 from tabulate import tabulate
 
@@ -9,6 +10,8 @@ from ..whole_files import write_whole
 from .findings import SEVERITIES, Finding, plural
 from .run import Report
 from .shares import Shares
+
+WIDTH = 90  # of what was found, characters
 
 
 def as_text(report: Report) -> str:
@@ -23,16 +26,23 @@ def as_text(report: Report) -> str:
 def findings_text(findings: list[Finding], root: str = "") -> str:
     """Each finding with its files and its fix, and how many of each severity there are."""
     rows = [
-        [finding.severity, finding.kind, "\n".join(finding.lines(root))] for finding in findings
+        [
+            finding.severity,
+            finding.kind,
+            "\n".join(fill(line, WIDTH) for line in finding.lines(root)),
+        ]
+        for finding in findings
     ]
-    table = tabulate(rows, headers=["", "what", "found"], maxcolwidths=[None, None, 90])
     counts = [sum(finding.severity == severity for finding in findings) for severity in SEVERITIES]
     errors, warnings, facts = (
         plural(n, word) for n, word in zip(counts, ("error", "warning", "fact"), strict=True)
     )
     verdict = "Something is wrong" if counts[0] else "Nothing is wrong"
     summary = f"{verdict}: {errors}, {warnings}, {facts}."
-    return f"{table}\n\n{summary}" if rows else summary
+    if not rows:
+        return summary
+    table = tabulate(rows, headers=["", "what", "found"])
+    return f"{table}\n\n{summary}"
 
 
 def _lists(report: Report) -> str:

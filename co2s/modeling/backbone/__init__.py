@@ -1,7 +1,7 @@
 """Backbones: image -> dense map and two skip maps, registered by name."""
 
 from .beit_vit import BeitViT
-from .build import build_backbone, freeze_except, patch_size, settle
+from .build import build_backbone, freeze_except, outline, patch_size, settle
 from .clip_vit import CLIPViT
 from .features import DENSE, SKIP_DEEP, SKIP_SHALLOW
 from .timm_vit import TimmViT
@@ -15,6 +15,7 @@ __all__ = [
     "TimmViT",
     "build_backbone",
     "freeze_except",
+    "outline",
     "patch_size",
     "settle",
 ]

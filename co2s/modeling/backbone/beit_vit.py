@@ -67,7 +67,7 @@ class RelativePositions(nn.Module):
 
     def forward(self, grid: tuple[int, int]) -> Tensor:
         """Biases (depth, 1, heads, 1 + h*w, 1 + h*w) of a grid (h, w), class token first."""
-        index = gen_relative_position_index(grid, class_token=True, device=self.table.device)
+        index = gen_relative_position_index(grid, class_token=True).to(self.table.device)
         return self._resized(grid)[:, index].permute(0, 3, 1, 2).unsqueeze(1)
 
     def _resized(self, grid: tuple[int, int]) -> Tensor:

@@ -7,7 +7,7 @@ import open_clip
 from torch import Tensor
 from torch.nn import Module
 
-from ..weights import is_path, load_strictly, local_file, read_tensors, unwrap
+from ..weights import WeightsError, is_path, load_strictly, local_file, read_tensors, unwrap
 from ..weights.hub import fetch
 from ..weights.torchscript import is_torchscript
 
@@ -42,11 +42,14 @@ def find_clip_file(model: str, weights: str) -> Path:
     if path is not None:
         return path
     published = _published(model, weights)
+    advice = ADVICE.format(weights=weights, model=model)
     repository, _, name = published.get("hf_hub", "").rpartition("/")
-    if not repository:  # a few old tags are on a web server only
+    if repository:
+        return fetch(repository, [name] if name else HUB_FILES, advice)
+    try:  # a few old tags are on a web server only
         return Path(open_clip.pretrained.download_pretrained_from_url(published["url"]))
-    names = [name] if name else HUB_FILES
-    return fetch(repository, names, ADVICE.format(weights=weights, model=model))
+    except OSError as error:
+        raise WeightsError(f"Cannot get {published['url']}: {error}. {advice}") from error
 
 
 def quick_gelu(model: str, weights: str) -> bool:
@@ -60,7 +63,8 @@ def quick_gelu(model: str, weights: str) -> bool:
     path = local_file(weights)
     if path is not None:
         return path.suffix != ".safetensors" and is_torchscript(path)
-    return bool(_published(model, weights).get("quick_gelu", named))
+    # open_clip says so from 2.27 on; OpenAI's own weights always were.
+    return bool(_published(model, weights).get("quick_gelu", named or weights == "openai"))
 
 
 def clip_tensors(path: Path, sha256: str = "") -> dict[str, Tensor]:
