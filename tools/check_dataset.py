@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = registered(args.dataset, args.root)
         if args.quick:
             return quick(name)
-        report = check_dataset(name, args.workers, progress)
+        report = check_dataset(name, args.workers, progress, args.statistics)
     except (OSError, ValueError) as error:
         print(f"check_dataset.py: {error}", file=sys.stderr)
         return 2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from co2s.structures import DatasetSpec
+from co2s.structures import DatasetSpec, windows
 
 from .patterns import Parts, match_pattern
 from .rasters import is_raster, raster_size
@@ -100,17 +100,18 @@ class DatasetFiles:
 
     def _cut(self, records: list[Record]) -> Iterator[Record]:
         """Every record, or in its place its full windows, row by row."""
-        size = self.spec.layout.window if self.spec.layout else None
+        layout = self.spec.layout
+        if layout is None or layout.window is None:
+            yield from records
+            return
+        side = layout.window
         for record in records:
-            if size is None:
-                yield record
-                continue
-            height, width = self._size(record["file_name"])
-            h, w = min(height, size), min(width, size)  # a narrow image is as narrow a window
-            for y in range(0, height - h + 1, h):
-                for x in range(0, width - w + 1, w):
-                    image_id = f"{record['image_id']}@{y}_{x}"
-                    yield {**record, "image_id": image_id, "window": (y, x, h, w)}
+            for top, left, bottom, right in windows(*self._size(record["file_name"]), side, side):
+                # The last of a row or column is shifted back where it is off the grid.
+                if layout.cover or (top % side == 0 and left % side == 0):
+                    image_id = f"{record['image_id']}@{top}_{left}"
+                    window = (top, left, bottom - top, right - left)
+                    yield {**record, "image_id": image_id, "window": window}
 
     def _size(self, path: str) -> tuple[int, int]:
         """Height and width in pixels, from the header."""

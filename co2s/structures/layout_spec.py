@@ -11,14 +11,16 @@ class LayoutSpec:
     `images` and `unlabeled` may also hold the wildcards * and ?, and **/ for any folders.
 
     `labels` is built from the parts of `images`; None: no masks. `unlabeled` are patterns of more
-    images, which have no masks. `window`: side in pixels of the non-overlapping squares into which
-    each image is cut without copying; None: whole images.
+    images, which have no masks. `window`: side in pixels of the squares into which each image is
+    cut without copying; None: whole images. They do not overlap, and what is left at the right and
+    lower border is left out; with `cover` the last ones are shifted back to end at the border.
     """
 
     images: str
     labels: str | None = None
     unlabeled: tuple[str, ...] = ()
     window: int | None = None
+    cover: bool = False
 
     def __post_init__(self) -> None:
         if self.window is not None and (type(self.window) is not int or self.window < 1):

@@ -1,5 +1,7 @@
 """Patterns of file names, and unlabelled folders."""
 
+from pathlib import Path
+
 import pytest
 
 from co2s.data import get_records, register_dataset
@@ -42,3 +44,20 @@ def test_folders_without_masks_join_the_unlabelled(tmp_path, clean_catalog):
     assert (len(labeled), len(unlabeled)) == (2, 2 + 3)
     assert all("sem_seg_file_name" not in record for record in unlabeled)
     assert sum("more" in record["image_id"] for record in unlabeled) == 3
+
+
+@pytest.mark.parametrize(
+    ("cover", "corners"),
+    [(False, {(0, 0), (0, 32)}), (True, {(0, 0), (0, 32), (0, 38), (18, 0), (18, 32), (18, 38)})],
+)
+def test_windows_and_what_is_left_at_the_border(tmp_path, clean_catalog, cover, corners):
+    write_pair(tmp_path / "train", "0", 0, shape=(50, 70))
+    write_pair(tmp_path / "train", "1", 1, shape=(20, 32))  # lower than a window
+    layout = toy_content()["layout"] | {"window": 32, "cover": cover}
+    splits = {"fractions": ["1_1"]}
+    register_dataset(spec_from_dict(toy_content(layout=layout, splits=splits)), tmp_path)
+    found = {"0": set(), "1": set()}
+    for record in get_records("toy_1_1_labeled"):
+        found[Path(record["file_name"]).stem].add(record["window"])
+    assert found["0"] == {(*corner, 32, 32) for corner in corners}
+    assert found["1"] == {(0, 0, 20, 32)}

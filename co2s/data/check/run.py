@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from co2s.structures import DatasetSpec
 
@@ -49,11 +50,15 @@ class Report:
 
 
 def check_dataset(
-    dataset: str, workers: int = 1, progress: Progress = lambda measured, total: measured
+    dataset: str,
+    workers: int = 1,
+    progress: Progress = lambda measured, total: measured,
+    writes: Path | None = None,
 ) -> Report:
     """Check a registered dataset: all its lists, every file of them once.
 
-    workers: processes that read; `progress` wraps the measurements as they come in, for a bar.
+    workers: processes that read; `progress` wraps the measurements as they come in, for a bar;
+    writes: the file that the statistics found are about to be written to.
     ValueError for an unknown name or where no list has a sample, FileNotFoundError where the
     dataset's folder is missing.
     """
@@ -70,6 +75,7 @@ def check_dataset(
         statistics.take(result)
         measured.append(result)
     all_shares, more = _judged(measured, lists, spec)
+    findings += judge_scale(spec, writes)
     return Report(
         dataset=spec.name,
         root=root,
@@ -99,7 +105,7 @@ def _judged(
     images = list({result.image.path: result.image for result in reversed(measured)}.values())[::-1]
     masks = {(r.image.path, r.mask.path): r.mask for r in measured if r.mask is not None}
     findings = [*judge_images(images, spec), *judge_duplicates(images, lists)]
-    findings += [*judge_scale(spec), *judge_masks(list(masks.values()), spec)]
+    findings += judge_masks(list(masks.values()), spec)
     all_shares = [shares(entry, masks, len(spec.classes)) for entry in lists]
     if not _NO_CLASSES & {finding.kind for finding in findings}:
         findings += judge_shares(all_shares, spec)
