@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Measure speed: benchmark.py data [--config-file FILE] [--synthetic N] [--compare] [KEY VALUE ..].
+"""Measure speed and memory: benchmark.py data|load [--config-file FILE] [options] [KEY VALUE ...].
 
 Tables are printed; --output FILE also writes every single figure as JSON. Each benchmark has its
 own options: benchmark.py data --help. Those that take several values (--workers 0 1 2) go first.
@@ -11,10 +11,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from co2s.benchmark import data
+from co2s.benchmark import data, load
 from co2s.data.whole_files import write_whole
 
-BENCHMARKS = {"data": data}
+BENCHMARKS = {"data": data, "load": load}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -229,3 +229,34 @@ def test_pairs():
     rates = with_pairs({"labelled": {"co2s": [30.0, 20.0]}, "unlabelled": {"co2s": [60.0, 20.0]}})
     assert rates[PAIR]["co2s"] == pytest.approx([20.0, 10.0])
     assert list(with_pairs({"labelled": {"co2s": [30.0]}})) == ["labelled"]
+
+
+def test_loading_a_model_takes_time_and_memory(tmp_path, capsys, monkeypatch):
+    from contextlib import contextmanager
+
+    from co2s.benchmark import load
+    from co2s.model_zoo import get_config_file
+    from tools.benchmark import main
+
+    class Here:
+        """Runs what a new process would run: starting one takes seconds."""
+
+        @contextmanager
+        def Pool(self, processes):  # noqa: N802
+            yield self
+
+        def apply(self, function, arguments):
+            return function(*arguments)
+
+    monkeypatch.setattr(load, "get_context", lambda kind: Here())
+    config, output = get_config_file("quickstart.yaml"), tmp_path / "load.json"
+    options = ["--repeats", "2", "--config-file", config, "--output", str(output)]
+    main(["load", *options, "MODEL.NUM_CLASSES", "3"])
+    figures = json.loads(output.read_text())
+    assert list(figures) == ["imports alone", "random weights", "weights of the configuration"]
+    assert max(figures["imports alone"]["seconds"]) < min(figures["random weights"]["seconds"])
+    assert all(len(kind["GB"]) == 2 and kind["GB"][0] > 0.05 for kind in figures.values())
+    assert "building the pair of students" in capsys.readouterr().out
+    weights = ["MODEL.LOCAL.BACKBONE.WEIGHTS", "none.pth"]
+    with pytest.raises(SystemExit, match=r"benchmark\.py load: Weights 'none\.pth': no such file"):
+        main(["load", *options, "MODEL.NUM_CLASSES", "3", *weights])
