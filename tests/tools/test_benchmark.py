@@ -242,7 +242,7 @@ def test_loading_a_model_takes_time_and_memory(tmp_path, capsys, monkeypatch):
         """Runs what a new process would run: starting one takes seconds."""
 
         @contextmanager
-        def Pool(self, processes):  # noqa: N802
+        def Pool(self, processes):
             yield self
 
         def apply(self, function, arguments):
