@@ -3,6 +3,7 @@
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run in parallel, one core each
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test may ask the network, or wait for it
 
 import pytest
 import torch
