@@ -28,9 +28,9 @@ class ASPP(nn.Module):
         self.project = conv_norm_relu(dim * (len(dilations) + 2), dim, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = [branch(x) for branch in self.branches]
         # A 1x1 map resized bilinearly is constant, so expanding says the same without the work.
-        parts.append(self.pool(x.mean(dim=(2, 3), keepdim=True)).expand_as(parts[0]))
+        pooled = self.pool(x.mean(dim=(2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])
+        parts = [branch(x) for branch in self.branches] + [pooled]
         return self.project(torch.cat(parts, dim=1))
 
 
