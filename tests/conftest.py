@@ -1,5 +1,6 @@
 """Fixtures that all tests share: a tiny configuration and a random batch."""
 
+import logging
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run in parallel, one core each
@@ -9,6 +10,8 @@ import pytest
 import torch
 
 from co2s.config import get_co2s_cfg
+from co2s.d2 import DatasetCatalog, MetadataCatalog
+from co2s.data import catalog
 
 
 @pytest.fixture
@@ -40,6 +43,26 @@ def tiny_cfg():
 def random_batch():
     """A function (batch, size, num_classes, seed) -> the training batch dict of `co2s.data`."""
     return make_batch
+
+
+@pytest.fixture
+def log(caplog, monkeypatch):
+    """What co2s logs, also after some other test has set up a run's own log."""
+    monkeypatch.setattr(logging.getLogger("co2s"), "propagate", True)
+    caplog.set_level(logging.INFO, logger="co2s")
+    return caplog
+
+
+@pytest.fixture
+def clean_catalog(monkeypatch):
+    """What a test registers is gone after it."""
+    before = set(DatasetCatalog.list())
+    monkeypatch.setattr(catalog, "_ENTRIES", dict(catalog._ENTRIES))
+    monkeypatch.setattr(catalog, "_OWNERS", dict(catalog._OWNERS))
+    yield
+    for name in set(DatasetCatalog.list()) - before:
+        DatasetCatalog.remove(name)
+        MetadataCatalog.remove(name)
 
 
 def make_batch(batch: int = 2, size: int = 32, num_classes: int = 6, seed: int = 0):

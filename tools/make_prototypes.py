@@ -14,7 +14,7 @@ from pathlib import Path
 from torch import Tensor
 
 from co2s.config import get_co2s_cfg
-from co2s.data.catalog import get_spec
+from co2s.data.catalog import find_spec
 from co2s.modeling.guidance.concepts import check_templates, read_templates
 from co2s.modeling.guidance.prototype_file import (
     PrototypeRecord,
@@ -25,8 +25,6 @@ from co2s.modeling.guidance.prototype_file import (
 )
 from co2s.modeling.guidance.text_source import TextSource
 from co2s.modeling.weights import WeightsError
-from co2s.structures import DatasetSpec
-from co2s.structures.spec_reader import load_spec
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -54,7 +52,7 @@ def parse_args(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def make(args: argparse.Namespace) -> None:
     check_npz_name(args.output)
-    spec = dataset_spec(args.dataset)
+    spec = find_spec(args.dataset)
     templates = read_templates(args.templates) if args.templates else args.default_templates
     check_templates(templates)
     source = TextSource(args.model, args.pretrained)
@@ -66,11 +64,6 @@ def make(args: argparse.Namespace) -> None:
     prototypes = source.prototypes(concepts, templates)
     write_prototypes(args.output, prototypes, record)
     report(args.output, spec.name, prototypes, record)
-
-
-def dataset_spec(name: str) -> DatasetSpec:
-    """The spec of a registered dataset, or the one that a YAML file holds."""
-    return load_spec(name) if name.endswith((".yaml", ".yml")) else get_spec(name)
 
 
 def up_to_date(path: Path, wanted: PrototypeRecord) -> bool:

@@ -23,7 +23,7 @@ from pathlib import Path
 from tabulate import tabulate
 from tqdm import tqdm
 
-from co2s.data import get_spec
+from co2s.data.catalog import find_spec, folder_of
 from co2s.data.splits import split_name
 from co2s.data.splitting.classes import ClassCounts, count_classes, gather
 from co2s.data.splitting.folder import SUMMARY, Pair, read_split_folder, write_split_folder
@@ -32,8 +32,6 @@ from co2s.data.splitting.lists import class_remarks, make_lists, pairs_of, text_
 from co2s.data.splitting.sides import Sides, choose_sides, parse_val
 from co2s.data.splitting.sources import Sample, Source, from_patterns, from_spec, listed_samples
 from co2s.data.splitting.summary import faults, summarise, table
-from co2s.structures import DatasetSpec
-from co2s.structures.spec_reader import load_spec
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ["make_splits.py", *(sys.argv[1:] if arguments is None else arguments)]
     )
     try:
-        args.spec = dataset_spec(args.dataset) if args.dataset else None
+        args.spec = find_spec(args.dataset) if args.dataset else None
         args.root = dataset_root(args)
         usual = (args.spec and args.spec.splits.folder) or "splits"
         args.output = args.output or args.root / usual
@@ -77,17 +75,11 @@ def parse_args(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def dataset_spec(name: str) -> DatasetSpec:
-    return load_spec(name) if name.endswith((".yaml", ".yml")) else get_spec(name)
-
-
 def dataset_root(args: argparse.Namespace) -> Path:
     """--root, or the usual place of the dataset; either may be the folder that holds its own."""
     if args.spec is None and args.root is None:
         raise ValueError("Say where the samples are: --root, and --dataset or --images.")
-    above = args.root or Path(os.environ.get("DETECTRON2_DATASETS", "datasets"))
-    inner = above / args.spec.root if args.spec else above
-    return inner if inner.is_dir() or args.root is None else above
+    return folder_of(args.spec, args.root) if args.spec else args.root
 
 
 def make(args: argparse.Namespace) -> None:

@@ -103,6 +103,11 @@ def get_spec(name: str) -> DatasetSpec:
     return _ENTRIES[dataset].spec
 
 
+def find_spec(name: str) -> DatasetSpec:
+    """The spec of a registered dataset, or the one in a YAML file, which is not registered."""
+    return load_spec(name) if name.endswith((".yaml", ".yml")) else get_spec(name)
+
+
 def get_records(name: str) -> list[Record]:
     """The checked records of a registered name.
 
@@ -147,10 +152,15 @@ def _load(dataset: str, role: str, split: str | None) -> list[Record]:
 def dataset_root(dataset: str) -> Path:
     """The folder of a registered dataset, whether it is there or not."""
     entry = _ENTRIES[dataset]
-    if entry.root is None:
-        return Path(os.environ.get("DETECTRON2_DATASETS", "datasets")) / entry.spec.root
-    inner = entry.root / entry.spec.root
-    return inner if inner.is_dir() else entry.root
+    return folder_of(entry.spec, entry.root)
+
+
+def folder_of(spec: DatasetSpec, root: Path | None) -> Path:
+    """The folder of a dataset: the usual place, or `root`, which may be the one that holds it."""
+    if root is None:
+        return Path(os.environ.get("DETECTRON2_DATASETS", "datasets")) / spec.root
+    inner = root / spec.root
+    return inner if inner.is_dir() else root
 
 
 def _unknown(name: str) -> str:

@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from co2s.d2 import DatasetCatalog, MetadataCatalog
-from co2s.data import catalog, register_dataset
+from co2s.data import register_dataset
 from co2s.structures.spec_reader import spec_from_dict
 
 
@@ -37,18 +36,6 @@ def write_pair(folder, name, seed, shape=(40, 48), labels=True):
     if labels:
         cv2.imwrite(str(folder / "labels" / f"{name}.png"), classes)
     return image, classes
-
-
-@pytest.fixture
-def clean_catalog(monkeypatch):
-    """What a test registers is gone after it."""
-    before = set(DatasetCatalog.list())
-    monkeypatch.setattr(catalog, "_ENTRIES", dict(catalog._ENTRIES))
-    monkeypatch.setattr(catalog, "_OWNERS", dict(catalog._OWNERS))
-    yield
-    for name in set(DatasetCatalog.list()) - before:
-        DatasetCatalog.remove(name)
-        MetadataCatalog.remove(name)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A run's text prototypes: made once and reused, checked where given, refused where they misfit."""
 
 import gc
-import logging
 import os
 import weakref
 from pathlib import Path
@@ -30,14 +29,6 @@ TEMPLATES = ("a photo of a {}",)
 @pytest.fixture(scope="module", autouse=True)
 def models(tmp_path_factory):
     register(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def log(caplog, monkeypatch):
-    """What co2s logs, also after some other test has set up a run's own log."""
-    monkeypatch.setattr(logging.getLogger("co2s"), "propagate", True)
-    caplog.set_level(logging.INFO, logger="co2s")
-    return caplog
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Each project's file format loads to the same values, strictly; names that cannot be had."""
 
-import logging
-
 import pytest
 import timm
 import torch
@@ -100,14 +98,11 @@ def test_dinov3_formats(student, tmp_path, name):
     assert not loaded.blocks[0].attn.k_bias.any()
 
 
-def test_dinov3_with_and_without_biases(student, tmp_path, caplog):
+def test_dinov3_with_and_without_biases(student, tmp_path, log):
     plain = tiny_dinov3("vit_base_patch16_dinov3")
     save_file(plain.state_dict(), tmp_path / "plain.safetensors")
-    with caplog.at_level(logging.INFO):
-        loaded = student(
-            "LOCAL", "vit_base_patch16_dinov3_qkvb", tmp_path / "plain.safetensors"
-        ).vit
-    assert "no query and value biases: 4 of them start at zero" in caplog.text
+    loaded = student("LOCAL", "vit_base_patch16_dinov3_qkvb", tmp_path / "plain.safetensors").vit
+    assert "no query and value biases: 4 of them start at zero" in log.text
     biases = {n: p for n, p in loaded.state_dict().items() if n.endswith("_bias")}
     assert len(biases) == 4 and not any(p.any() for p in biases.values())
     torch.save(meta_dinov3(tiny_dinov3()), tmp_path / "biased.pth")
@@ -146,7 +141,7 @@ def test_dinov2(student, tmp_path, registers):
     assert backbone(torch.randn(1, 3, 70, 100))["dense"].shape == (1, 32, 5, 8)
 
 
-def test_mae_and_ibot(student, tmp_path, caplog):
+def test_mae_and_ibot(student, tmp_path, log):
     vit = seeded(student("LOCAL", "vit_base_patch16_224", "", IMAGE_SIZE=32).vit)
     state = vit.state_dict()
     extra = {"mask_token": torch.ones(1), "decoder_embed.weight": torch.ones(2, 2)}
@@ -156,10 +151,9 @@ def test_mae_and_ibot(student, tmp_path, caplog):
     other = {f"module.{k}": v + 1 for k, v in teacher.items()}
     torch.save({"student": other, "teacher": teacher, "epoch": 1}, tmp_path / "ibot.pth")
     for name in ("mae.pth", "ibot.pth"):
-        with caplog.at_level(logging.INFO):
-            loaded = student("LOCAL", "vit_base_patch16_224", tmp_path / name, IMAGE_SIZE=32).vit
+        loaded = student("LOCAL", "vit_base_patch16_224", tmp_path / name, IMAGE_SIZE=32).vit
         assert equal(loaded, state), name
-    assert "1 tensors decoder*" in caplog.text and "1 tensors masked_embed*" in caplog.text
+    assert "1 tensors decoder*" in log.text and "1 tensors masked_embed*" in log.text
 
 
 @pytest.mark.parametrize("kind", ["simmim", "beitv2", "fine_tuned"])
@@ -265,7 +259,7 @@ def test_sha256_key(student, tmp_path):
         student("GLOBAL", "ViT-B-16-quickgelu", tmp_path / "clip.pt", SHA256="ab" * 32)
 
 
-def test_a_checkpoint_asks_for_no_file_and_keeps_the_activation(tiny_cfg, monkeypatch, caplog):
+def test_a_checkpoint_asks_for_no_file_and_keeps_the_activation(tiny_cfg, monkeypatch, log):
     from co2s.d2 import build_model
 
     def online(*_, **__):
@@ -279,4 +273,4 @@ def test_a_checkpoint_asks_for_no_file_and_keeps_the_activation(tiny_cfg, monkey
     students = build_model(tiny_cfg).students
     block = students["global"].backbone.visual.transformer.resblocks[0]
     assert type(block.mlp.gelu).__name__ == "QuickGELU"
-    assert "stand in" not in caplog.text
+    assert "stand in" not in log.text

@@ -1,21 +1,11 @@
 """Class guidance: prototypes from files and stand-ins, learnable queries."""
 
-import logging
-
 import numpy as np
 import pytest
 import torch
 
 from co2s.modeling.guidance import build_guidance
 from co2s.modeling.guidance.text import stand_in_prototypes
-
-
-@pytest.fixture
-def log(caplog, monkeypatch):
-    """What co2s logs, also after some other test has set up a run's own log."""
-    monkeypatch.setattr(logging.getLogger("co2s"), "propagate", True)
-    caplog.set_level(logging.INFO, logger="co2s")
-    return caplog
 
 
 def test_prototypes_from_npy_and_npz_are_normalised(tiny_cfg, tmp_path):

@@ -1,7 +1,6 @@
 """Text prototypes: the encoder against open_clip's, the average, templates, the file's record."""
 
 import dataclasses
-import logging
 
 import numpy as np
 import open_clip
@@ -41,14 +40,6 @@ RECORD = PrototypeRecord("m", "d" * 64, ("house", "road", "soil"), CONCEPTS, TEM
 @pytest.fixture(scope="module", autouse=True)
 def models(tmp_path_factory):
     register(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def log(caplog, monkeypatch):
-    """What co2s logs, also after some other test has set up a run's own log."""
-    monkeypatch.setattr(logging.getLogger("co2s"), "propagate", True)
-    caplog.set_level(logging.INFO, logger="co2s")
-    return caplog
 
 
 def written_out(clip, concepts, templates):

@@ -16,8 +16,7 @@ from co2s.benchmark.pictures import use_pictures
 from co2s.benchmark.plain import PlainLabeled, PlainUnlabeled
 from co2s.benchmark.rates import PAIR, with_pairs
 from co2s.benchmark.stages import Stages
-from co2s.d2 import DatasetCatalog, MetadataCatalog
-from co2s.data import LabeledMapper, UnlabeledMapper, catalog, get_records, strong
+from co2s.data import LabeledMapper, UnlabeledMapper, get_records, strong
 from co2s.structures.raster_spec import RasterSpec
 
 TOOL = Path(__file__).parents[2] / "tools" / "benchmark.py"
@@ -25,16 +24,7 @@ TINY = ["--synthetic", "4", "--size", "48", "--batches", "2", "--repeats", "2"]
 KEYS = ["INPUT.CROP_SIZE", "32", "INPUT.BASE_SIZE", "(96, 48)", "SOLVER.IMS_PER_BATCH", "2"]
 
 
-@pytest.fixture(autouse=True)
-def clean_catalog(monkeypatch):
-    """What a test registers is gone after it."""
-    before = set(DatasetCatalog.list())
-    monkeypatch.setattr(catalog, "_ENTRIES", dict(catalog._ENTRIES))
-    monkeypatch.setattr(catalog, "_OWNERS", dict(catalog._OWNERS))
-    yield
-    for name in set(DatasetCatalog.list()) - before:
-        DatasetCatalog.remove(name)
-        MetadataCatalog.remove(name)
+pytestmark = pytest.mark.usefixtures("clean_catalog")
 
 
 @pytest.fixture

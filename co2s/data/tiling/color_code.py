@@ -7,6 +7,8 @@ import numpy as np
 from co2s.structures import DatasetSpec
 from co2s.structures.dataset_spec import IGNORE_LABEL, Color
 
+from ..labels import color_codes
+
 _UNKNOWN = 254  # a spec has at most 254 classes, and none of the shipped ones comes near
 
 
@@ -35,9 +37,9 @@ class ColorCode:
         self.palette = [0] * 768
         self._table = np.full(1 << 24, _UNKNOWN, np.uint8)  # one look-up a pixel, 16 MB
         for color in unlabeled:
-            self._table[_code(np.array(color))] = self.ignored
+            self._table[color_codes(np.array(color))] = self.ignored
         for color, name in {**self.colors, **(also or {})}.items():
-            self._table[_code(np.array(color))] = numbers[name]
+            self._table[color_codes(np.array(color))] = numbers[name]
         for color, name in self.colors.items():
             self.palette[3 * numbers[name] : 3 * numbers[name] + 3] = color
 
@@ -46,7 +48,7 @@ class ColorCode:
 
         ValueError names the colours that stand for nothing, and the class that each is nearest to.
         """
-        codes = _code(rgb)
+        codes = color_codes(rgb)
         numbers = self._table[codes]
         if (numbers == _UNKNOWN).any():
             raise ValueError(self._complaint(codes[numbers == _UNKNOWN], path))
@@ -77,11 +79,6 @@ def parse_also(texts: Sequence[str]) -> dict[Color, str]:
             raise ValueError(f"--also must look like 252,255,0=car, found {text!r}.")
         colors[(parts[0], parts[1], parts[2])] = name
     return colors
-
-
-def _code(colors: np.ndarray) -> np.ndarray:
-    wide = colors.astype(np.uint32)
-    return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
 
 
 def _distance(first: Color, second: Color) -> int:
