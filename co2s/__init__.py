@@ -2,6 +2,6 @@
 
 __version__ = "0.1.0"
 
-from . import data, modeling  # datasets, backbones, guidance, heads and methods register here
+from co2s import data, modeling  # datasets, backbones, guidance, heads and methods register here
 
 __all__ = ["__version__", "data", "modeling"]

@@ -15,7 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from co2s.data import get_spec, read_classes
-from co2s.data.whole_files import copy_whole
+from co2s.files import copy_whole
 
 IMAGES = 4191
 SETS = [(part, area) for part in ("Train", "Val") for area in ("Rural", "Urban")]

@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from co2s.data import get_spec
-from co2s.data.tiling import (
+from co2s.preparation.tiling import (
     ColorCode,
     claim_output,
     find_scenes,

@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from co2s.data.synthetic import write_synthetic_aerial
+from co2s.preparation.synthetic import write_synthetic_aerial
 
 
 def main() -> None:

@@ -92,7 +92,7 @@ def test_installed_wheel_finds_its_files_and_predicts(wheel: Path, tmp_path: Pat
     (site / "requirements.pth").write_text("\n".join(shared) + "\n")
 
     configs = [path.relative_to(ROOT / "configs") for path in (ROOT / "configs").rglob("*.yaml")]
-    specs = [path.stem for path in (ROOT / "co2s" / "data" / "specs").glob("*.yaml")]
+    specs = [path.stem for path in (ROOT / "co2s" / "data" / "spec" / "builtin").glob("*.yaml")]
     assert configs
     assert specs
     arguments = (",".join(path.as_posix() for path in configs), ",".join(specs))

@@ -11,8 +11,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from co2s.benchmark import data, load
-from co2s.data.whole_files import write_whole
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is not installed
+
+from benchmarks import data, load
+from co2s.files import write_whole
 
 BENCHMARKS = {"data": data, "load": load}
 

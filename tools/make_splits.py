@@ -25,13 +25,13 @@ from tqdm import tqdm
 
 from co2s.data.catalog import find_spec, folder_of
 from co2s.data.splits import split_name
-from co2s.data.splitting.classes import ClassCounts, count_classes, gather
-from co2s.data.splitting.folder import SUMMARY, Pair, read_split_folder, write_split_folder
-from co2s.data.splitting.grouping import group_samples
-from co2s.data.splitting.lists import class_remarks, make_lists, pairs_of, text_of
-from co2s.data.splitting.sides import Sides, choose_sides, parse_val
-from co2s.data.splitting.sources import Sample, Source, from_patterns, from_spec, listed_samples
-from co2s.data.splitting.summary import faults, summarise, table
+from co2s.preparation.splits.classes import ClassCounts, count_classes, gather
+from co2s.preparation.splits.folder import SUMMARY, Pair, read_split_folder, write_split_folder
+from co2s.preparation.splits.grouping import group_samples
+from co2s.preparation.splits.lists import class_remarks, make_lists, pairs_of, text_of
+from co2s.preparation.splits.sides import Sides, choose_sides, parse_val
+from co2s.preparation.splits.sources import Sample, Source, from_patterns, from_spec, listed_samples
+from co2s.preparation.splits.summary import faults, summarise, table
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 from co2s.config import get_co2s_cfg
 from co2s.d2 import DefaultPredictor, MetadataCatalog, default_argument_parser
 from co2s.data import read_image
-from co2s.data.synthetic import write_synthetic_aerial
 from co2s.engine import SemiSupervisedTrainer, setup
 from co2s.model_zoo import get_config_file
+from co2s.preparation.synthetic import write_synthetic_aerial
 
 DATASET = "synthetic_aerial"
 

@@ -18,7 +18,7 @@ import torch
 
 from co2s.config import get_co2s_cfg
 from co2s.d2 import CfgNode, DetectionCheckpointer, build_model, setup_logger
-from co2s.data.io import read_image
+from co2s.data.reading.io import read_image
 from co2s.engine import resolve
 from co2s.evaluation.attention import write_attention
 from co2s.modeling.backbone.attention import Attention, attention_of

@@ -20,7 +20,7 @@ INPUT.CROP_SIZE, C the bands of the dataset: 3 for RGB.
 Evaluation batch: [item, ...] with `image` (C, H, W) uint8 of full size, `sem_seg` (H, W) int64
 where the image has a label, and `valid` (H, W) bool where there are pixels without data.
 
-Importing this package registers the datasets of co2s/data/specs.
+Importing this package registers the datasets of co2s/data/spec/builtin.
 """
 
 from .build import (
@@ -40,9 +40,9 @@ from .catalog import (
     register_specs,
     set_root,
 )
-from .io import read_image, read_label
-from .labels import read_classes
 from .mapper import EvalMapper, LabeledMapper, UnlabeledMapper
+from .reading.io import read_image, read_label
+from .reading.labels import read_classes
 
 register_builtin_datasets()
 

@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from co2s.d2 import CfgNode, DatasetCatalog, MetadataCatalog
-from co2s.structures import DatasetSpec
-from co2s.structures.dataset_spec import IGNORE_LABEL
-from co2s.structures.spec_reader import load_spec
+from co2s.structures import IGNORE_LABEL
 
 from .checks import check_disjoint, check_distinct, check_files
 from .records import DatasetFiles, Record
+from .spec import DatasetSpec
+from .spec.reader import load_spec
 
-SPECS_FOLDER = Path(__file__).parent / "specs"
+SPECS_FOLDER = Path(__file__).parent / "spec" / "builtin"
 
 
 @dataclass
@@ -32,7 +32,7 @@ _OWNERS: dict[str, str] = {}  # the dataset that each registered name belongs to
 
 
 def register_builtin_datasets() -> None:
-    """Register every YAML file in co2s/data/specs."""
+    """Register every YAML file in co2s/data/spec/builtin."""
     for path in sorted(SPECS_FOLDER.glob("*.yaml")):
         register_spec_file(path)
 

@@ -9,15 +9,15 @@ from torch import Tensor
 
 from co2s.d2 import CfgNode, configurable
 from co2s.semi import cutmix_box
-from co2s.structures import DatasetSpec
-from co2s.structures.dataset_spec import IGNORE_LABEL
+from co2s.structures import IGNORE_LABEL
 
-from .augment import WeakView
 from .catalog import get_spec
+from .reading.samples import Pixels, load_classes, load_image, load_labeled
 from .records import Record
-from .samples import Pixels, load_classes, load_image, load_labeled
-from .strong import StrongView, apply
-from .views import strong_view, weak_view
+from .spec import DatasetSpec
+from .views.build import strong_view, weak_view
+from .views.strong import StrongView, apply
+from .views.weak import WeakView
 
 Item = dict
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from co2s.structures import DatasetSpec, windows
+from co2s.structures import windows
 
 from .patterns import Parts, match_pattern
-from .rasters import is_raster, raster_size
+from .reading.rasters import is_raster, raster_size
+from .spec import DatasetSpec
 from .splits import labeled_count, nested_choice, read_list
 
 Record = dict

@@ -9,9 +9,9 @@ from co2s import d2
 from co2s.config import get_co2s_cfg
 from co2s.d2 import CfgNode, comm, default_setup, setup_logger
 from co2s.data import iterations_per_epoch, register_specs
-from co2s.data.check import check_before_training
 from co2s.modeling.backbone import patch_size, settle
 from co2s.modeling.student import num_bands, num_classes
+from co2s.preparation.check import check_before_training
 
 from .prototypes import prepare_prototypes
 

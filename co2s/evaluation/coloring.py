@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from co2s.structures.dataset_spec import IGNORE_LABEL
+from co2s.structures import IGNORE_LABEL
 
 Color = tuple[int, int, int]
 

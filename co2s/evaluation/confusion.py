@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from co2s.structures.dataset_spec import IGNORE_LABEL
+from co2s.structures import IGNORE_LABEL
 
 
 def confusion_matrix(

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from co2s.d2 import DatasetCatalog, DatasetEvaluator, MetadataCatalog, comm
-from co2s.structures.dataset_spec import IGNORE_LABEL
+from co2s.structures import IGNORE_LABEL
 
 from .confusion import confusion_matrix, scores
 from .report import as_results, as_table, write_scores

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from co2s.d2 import DatasetCatalog, DatasetEvaluator, MetadataCatalog
-from co2s.structures.dataset_spec import IGNORE_LABEL
+from co2s.structures import IGNORE_LABEL
 
 from .coloring import VERDICTS, Color, color_disagreement, color_labels, judge
 from .evaluator import predictions

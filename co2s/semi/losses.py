@@ -4,12 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from co2s.structures import PseudoLabel
+from co2s.structures import IGNORE_LABEL, PseudoLabel
 
 from .agreement import who_learns
 from .counting import mean_count
-
-IGNORE = 255
 
 
 def supervised_loss(logits: Tensor, target: Tensor) -> Tensor:
@@ -17,8 +15,8 @@ def supervised_loss(logits: Tensor, target: Tensor) -> Tensor:
 
     Logits (B, N, H, W), target (B, H, W) int64 with 255 = ignore.
     """
-    total = F.cross_entropy(logits.float(), target, ignore_index=IGNORE, reduction="sum")
-    return total / mean_count(target != IGNORE)
+    total = F.cross_entropy(logits.float(), target, ignore_index=IGNORE_LABEL, reduction="sum")
+    return total / mean_count(target != IGNORE_LABEL)
 
 
 def pseudo_label_loss(logits: Tensor, pseudo: PseudoLabel, threshold: float) -> Tensor:

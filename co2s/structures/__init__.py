@@ -1,8 +1,15 @@
 """Plain data structures shared by data, modelling and inference."""
 
-from .dataset_spec import DatasetSpec
+from .items import IGNORE_LABEL, Batch, EvalItem, LabeledItem, UnlabeledItem
 from .pseudo_label import PseudoLabel
-from .raster_spec import RasterSpec
 from .windows import windows
 
-__all__ = ["DatasetSpec", "PseudoLabel", "RasterSpec", "windows"]
+__all__ = [
+    "IGNORE_LABEL",
+    "Batch",
+    "EvalItem",
+    "LabeledItem",
+    "PseudoLabel",
+    "UnlabeledItem",
+    "windows",
+]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from co2s.data import register_dataset
-from co2s.structures.spec_reader import spec_from_dict
+from co2s.data.spec.reader import spec_from_dict
 
 
 def toy_content(name="toy", **changes):

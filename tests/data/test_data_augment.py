@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from co2s.data.augment import Geometry, WeakView
-from co2s.data.strong import StrongView, saturate, scale_towards, shift_hue
+from co2s.data.views.strong import StrongView, saturate, scale_towards, shift_hue
+from co2s.data.views.weak import Geometry, WeakView
 
 
 def rng(seed=0):

@@ -6,7 +6,7 @@ import pytest
 
 from co2s.d2 import DatasetCatalog, MetadataCatalog
 from co2s.data import get_records, register_dataset, register_spec_file, set_root
-from co2s.structures.spec_reader import spec_from_dict
+from co2s.data.spec.reader import spec_from_dict
 
 
 def names(records):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from co2s.data import get_records, get_spec, read_classes, register_spec_file, set_root
-from co2s.data.samples import load_classes, load_image
+from co2s.data.reading.samples import load_classes, load_image
 
 ROOT = Path(__file__).parents[3] / "shared" / "data" / "dubai72"
 

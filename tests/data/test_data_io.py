@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from co2s.data.io import DecodeCache, read_image, read_label
-from co2s.data.labels import read_classes
-from co2s.data.samples import load_classes, load_image
-from co2s.structures.spec_reader import spec_from_dict
+from co2s.data.reading.io import DecodeCache, read_image, read_label
+from co2s.data.reading.labels import read_classes
+from co2s.data.reading.samples import load_classes, load_image
+from co2s.data.spec.reader import spec_from_dict
 
 
 def write_bytes(path, extension, shape=(60, 70, 3), dtype=np.uint8):

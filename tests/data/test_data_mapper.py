@@ -7,7 +7,8 @@ import shutil
 import numpy as np
 import torch
 
-from co2s.data import EvalMapper, LabeledMapper, UnlabeledMapper, get_records, samples
+from co2s.data import EvalMapper, LabeledMapper, UnlabeledMapper, get_records
+from co2s.data.reading import samples
 
 
 def rng(seed=0):

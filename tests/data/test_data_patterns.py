@@ -6,7 +6,7 @@ import pytest
 
 from co2s.data import get_records, register_dataset
 from co2s.data.patterns import match_pattern
-from co2s.structures.spec_reader import spec_from_dict
+from co2s.data.spec.reader import spec_from_dict
 
 from .conftest import toy_content, write_pair
 

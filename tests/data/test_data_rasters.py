@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from co2s.data.rasters import raster_size, read_raster
-from co2s.data.samples import load_classes, load_image
-from co2s.structures.raster_spec import RasterSpec, ScaleSpec
-from co2s.structures.spec_reader import spec_from_dict
+from co2s.data.reading.rasters import raster_size, read_raster
+from co2s.data.reading.samples import load_classes, load_image
+from co2s.data.spec.raster import RasterSpec, ScaleSpec
+from co2s.data.spec.reader import spec_from_dict
 
 from ..geo import rasterio, write_raster
 from .conftest import toy_content

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from co2s.data import get_spec
-from co2s.structures.spec_reader import load_spec, spec_from_dict
+from co2s.data.spec.reader import load_spec, spec_from_dict
 
 
 @pytest.mark.parametrize(

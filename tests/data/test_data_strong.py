@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from co2s.data.strong import StrongView, blur, mean_level, saturate, scale_towards, shift_hue
+from co2s.data.views.strong import StrongView, blur, mean_level, saturate, scale_towards, shift_hue
 
 OFF = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
 

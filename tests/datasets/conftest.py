@@ -30,7 +30,7 @@ def prepare(tmp_path):
 @pytest.fixture
 def no_rasterio(monkeypatch):
     """As on a machine without the extra `geo`."""
-    from co2s.data import rasters
+    from co2s.data.reading import rasters
 
     monkeypatch.setattr(rasters, "_has_rasterio", lambda: False)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from co2s.data import get_spec
-from co2s.data.tiling import tiles as tiling
+from co2s.preparation.tiling import tiles as tiling
 from co2s.structures.windows import windows
 
 from .conftest import pixels, stamps, write_scene

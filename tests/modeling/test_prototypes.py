@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from co2s.data.catalog import SPECS_FOLDER
+from co2s.data.spec.reader import load_spec
 from co2s.modeling.guidance.concepts import check_templates, class_prototypes, read_templates
 from co2s.modeling.guidance.prototype_file import (
     PrototypeRecord,
@@ -27,7 +28,6 @@ from co2s.modeling.guidance.text_encoder import (
 )
 from co2s.modeling.guidance.text_source import TextSource
 from co2s.modeling.weights import WeightsError, file_digest
-from co2s.structures.spec_reader import load_spec
 
 from .tiny_clip import NAME, register, tiny_clip, write_weights
 

@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ..data.check_toy import rewrite, write_toy
-from ..data.conftest import clean_catalog  # noqa: F401
+from ..preparation.check_toy import rewrite, write_toy
 
 TOOL = Path(__file__).parents[2] / "tools" / "check_dataset.py"
 SPEC = """

@@ -14,7 +14,7 @@ import torch
 
 from co2s.config import get_co2s_cfg
 from co2s.d2 import DefaultPredictor
-from co2s.data.synthetic import write_synthetic_aerial
+from co2s.preparation.synthetic import write_synthetic_aerial
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "convert_checkpoint.py"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from co2s.data.synthetic import write_synthetic_aerial
+from co2s.preparation.synthetic import write_synthetic_aerial
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,0 +1,1 @@
+"""Pixels and classes of a record from files of any kind, by one set of rules."""

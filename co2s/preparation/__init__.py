@@ -1,0 +1,1 @@
+"""What is done with data before training: checks, split lists, tiles of scenes, drawn datasets."""
