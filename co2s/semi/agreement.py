@@ -19,8 +19,13 @@ def who_learns(
     )
 
 
-def confidence_fusion(probs_a: Tensor, probs_b: Tensor) -> Tensor:
-    """Per pixel the probabilities of the more confident student; (..., N, H, W), a at a tie."""
-    confidence_a = probs_a.amax(dim=-3, keepdim=True)
-    confidence_b = probs_b.amax(dim=-3, keepdim=True)
-    return torch.where(confidence_b > confidence_a, probs_b, probs_a)
+def confidence_fusion(*probs: Tensor) -> Tensor:
+    """Per pixel the probabilities of the most confident student, of the first at a tie.
+
+    One tensor (..., N, H, W) for each student.
+    """
+    fused = probs[0]
+    for other in probs[1:]:
+        surer = other.amax(dim=-3, keepdim=True) > fused.amax(dim=-3, keepdim=True)
+        fused = torch.where(surer, other, fused)
+    return fused

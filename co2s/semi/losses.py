@@ -1,4 +1,7 @@
-"""The three losses of Co2S as functions of logits and labels; means run over all processes."""
+"""Losses as pure functions of logits, labels and the number of pixels to divide by.
+
+The caller counts those pixels, over all processes (`mean_counts`).
+"""
 
 import torch
 import torch.nn.functional as F
@@ -7,47 +10,47 @@ from torch import Tensor
 from co2s.structures import IGNORE_LABEL, PseudoLabel
 
 from .agreement import who_learns
-from .counting import mean_count
 
 
-def supervised_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Mean cross entropy over labelled pixels; 0 where there is none (paper eq. L_sup).
+def supervised_loss(logits: Tensor, target: Tensor, count: Tensor) -> Tensor:
+    """Cross entropy summed over labelled pixels, divided by `count` of them (paper eq. L_sup).
 
-    Logits (B, N, H, W), target (B, H, W) int64 with 255 = ignore.
+    Logits (B, N, H, W), target (B, H, W) int64 with 255 = ignore. 0 where no pixel is labelled.
     """
     total = F.cross_entropy(logits.float(), target, ignore_index=IGNORE_LABEL, reduction="sum")
-    return total / mean_count(target != IGNORE_LABEL)
+    return total / count
 
 
-def pseudo_label_loss(logits: Tensor, pseudo: PseudoLabel, threshold: float) -> Tensor:
-    """Cross entropy at confident pixels, divided by the number of valid ones (method section 3).
+def pseudo_label_loss(
+    logits: Tensor, pseudo: PseudoLabel, threshold: float, count: Tensor
+) -> Tensor:
+    """Cross entropy summed over confident pixels, divided by `count` valid ones (method section 3).
 
     Logits (B, N, H, W). Pixels below the threshold add nothing to the sum and yet count in the
     mean: an unsure student learns slowly from itself.
     """
     loss = F.cross_entropy(logits.float(), pseudo.label, reduction="none")
-    return (loss * pseudo.kept(threshold)).sum() / mean_count(pseudo.valid)
+    return (loss * pseudo.kept(threshold)).sum() / count
 
 
-def stability_losses(
+def stability_masks(
     logits_a: Tensor, logits_b: Tensor, valid: Tensor, threshold: float
 ) -> tuple[Tensor, Tensor]:
-    """Squared error between the students' softmaxes where one teaches the other (section 3).
+    """Pixels (B, H, W) bool where a learns from b, and where b learns from a (method section 3).
 
-    Logits (B, N, H, W) of both students on the weak view, valid (B, H, W) bool. Returns a's loss
-    as a student of b, and b's as a student of a: the gradient of each reaches only its student.
+    Logits (B, N, H, W) of both students on the weak view, valid (B, H, W) bool.
     """
-    probs_a, probs_b = logits_a.float().softmax(dim=1), logits_b.float().softmax(dim=1)
-    a_learns, b_learns = who_learns(
-        probs_a.detach().amax(dim=1), probs_b.detach().amax(dim=1), threshold
-    )
-    return (
-        _masked_mse(probs_a, probs_b.detach(), a_learns & valid),
-        _masked_mse(probs_b, probs_a.detach(), b_learns & valid),
-    )
+    one, two = (x.detach().float().softmax(dim=1).amax(dim=1) for x in (logits_a, logits_b))
+    a_learns, b_learns = who_learns(one, two, threshold)
+    return a_learns & valid, b_learns & valid
 
 
-def _masked_mse(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the masked pixels and all classes; 0 where no pixel is masked."""
-    error = (student - teacher).square().mean(dim=1)
-    return torch.where(mask, error, 0.0).sum() / mean_count(mask)
+def stability_loss(student: Tensor, teacher: Tensor, mask: Tensor, count: Tensor) -> Tensor:
+    """Squared error between two softmaxes where `mask` is True, per pixel and class (section 3).
+
+    Logits (B, N, H, W) of the student, which gets the gradient, and of the teacher, which gets
+    none; mask (B, H, W) bool, `count` its True pixels. 0 where there is none.
+    """
+    probs, target = student.float().softmax(dim=1), teacher.detach().float().softmax(dim=1)
+    error = (probs - target).square().mean(dim=1)
+    return torch.where(mask, error, 0.0).sum() / count

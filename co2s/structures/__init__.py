@@ -2,6 +2,7 @@
 
 from .items import IGNORE_LABEL, Batch, EvalItem, LabeledItem, UnlabeledItem
 from .pseudo_label import PseudoLabel
+from .views import Views
 from .windows import windows
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "LabeledItem",
     "PseudoLabel",
     "UnlabeledItem",
+    "Views",
     "windows",
 ]

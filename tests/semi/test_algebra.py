@@ -23,6 +23,13 @@ def test_fusion_takes_whole_distributions_of_the_more_confident():
     torch.testing.assert_close(fused[:, 0], torch.tensor([[0.3, 0.1], [0.7, 0.9]]))
 
 
+def test_fusion_of_three_and_of_one():
+    a, b, c = (torch.tensor(x)[:, None, None] for x in ([0.6, 0.4], [0.3, 0.7], [0.6, 0.4]))
+    torch.testing.assert_close(confidence_fusion(a, b, c), b)
+    torch.testing.assert_close(confidence_fusion(a, c), a), "the first at a tie"
+    assert confidence_fusion(a) is a
+
+
 def test_cutmix_box_probability_area_and_aspect():
     rng = np.random.default_rng(0)
     boxes = [cutmix_box(50, 80, rng) for _ in range(400)]

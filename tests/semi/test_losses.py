@@ -6,14 +6,34 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from co2s import semi
 from co2s.d2 import EventStorage, build_model
-from co2s.semi import pseudo_label_loss, stability_losses, supervised_loss
+from co2s.semi import mean_counts, stability_loss, stability_masks
 from co2s.structures import PseudoLabel
 
 
 def pixels(*probabilities):
     """Logits (1, N, 1, W) whose softmax is the given list of distributions."""
     return torch.tensor(probabilities).log().T[None, :, None, :].clone().requires_grad_()
+
+
+def count(mask):
+    return mean_counts({"pixels": mask})["pixels"]
+
+
+def supervised_loss(logits, target):
+    return semi.supervised_loss(logits, target, count(target != 255))
+
+
+def pseudo_label_loss(logits, labels, threshold):
+    return semi.pseudo_label_loss(logits, labels, threshold, count(labels.valid))
+
+
+def stability_losses(a, b, valid, threshold):
+    """a's loss as a student of b, and b's as a student of a."""
+    masks = stability_masks(a, b, valid, threshold)
+    pairs = zip(((a, b), (b, a)), masks, strict=True)
+    return tuple(stability_loss(*pair, mask, count(mask)) for pair, mask in pairs)
 
 
 def pseudo(label, confidence, valid):
@@ -94,11 +114,30 @@ def test_padding_counts_in_the_stability_loss_where_asked(tiny_cfg, random_batch
     with EventStorage(5):  # past the ramp
         masked = model(batch)
         without_padding = model({**batch, "unlabeled": whole})
-        model.stability_padding = True
+        model.padding = True
         counted = model(batch)
     for key in masked:
         expected = without_padding if key.startswith("loss_stability") else masked
         torch.testing.assert_close(counted[key], expected[key])
     assert counted["loss_stability_local"] != masked["loss_stability_local"]
     tiny_cfg.MODEL.CO2S.STABILITY_PADDING = True
-    assert build_model(tiny_cfg).stability_padding
+    assert build_model(tiny_cfg).padding
+
+
+def test_losses_are_divided_by_the_count_that_is_handed_in():
+    logits, target = pixels([0.5, 0.5], [0.25, 0.75]), torch.tensor([[[0, 1]]])
+    labels = pseudo([0, 1], [0.99, 0.99], [True, True])
+    mask = torch.ones(1, 1, 2, dtype=torch.bool)
+    for loss in (
+        lambda n: semi.supervised_loss(logits, target, n),
+        lambda n: semi.pseudo_label_loss(logits, labels, 0.9, n),
+        lambda n: stability_loss(logits, logits.flip(1), mask, n),
+    ):
+        assert loss(torch.tensor(2.0)) == 2 * loss(torch.tensor(4.0)) > 0
+
+
+def test_counts_are_of_each_mask_and_never_zero():
+    masks = {"some": torch.tensor([True, False, True]), "none": torch.zeros(2, 2, dtype=torch.bool)}
+    counts = mean_counts(masks)
+    assert counts["some"] == 2
+    assert 0 < counts["none"] < 1e-5
