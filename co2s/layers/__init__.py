@@ -2,7 +2,7 @@
 
 from .aspp import ASPP, ResidualASPP, conv_norm_relu
 from .class_reasoning import ClassReasoning
-from .dropout import channel_dropout
+from .dropout import channel_dropout, check_dropout
 from .resample import resize
 from .upsample import Upsample
 
@@ -12,6 +12,7 @@ __all__ = [
     "ResidualASPP",
     "Upsample",
     "channel_dropout",
+    "check_dropout",
     "conv_norm_relu",
     "resize",
 ]

@@ -5,17 +5,34 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+SALT = 0x9E3779B9  # odd: no two streams meet modulo 2^32, which is what a generator takes of a seed
 
-def channel_dropout(maps: dict[str, Tensor], p: float, seeds: Sequence[int]) -> dict[str, Tensor]:
+
+def channel_dropout(
+    maps: dict[str, Tensor], p: float, seeds: Sequence[int], stream: int = 0
+) -> dict[str, Tensor]:
     """Drop whole channels of each map (B, C, h, w) with probability p, independently per map.
 
     One seed for each of the B items: the result for an item is the same on one process and on
-    many (the feature-perturbed view of UniMatch; dropout2d of method section 3).
+    many. Streams draw differently from the same seeds, so that two students do not lose the same
+    channels. ValueError unless 0 <= p < 1. (The feature-perturbed view of UniMatch; dropout2d of
+    docs/method.md section 3.)
     """
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    check_dropout(p)
+    generators = [torch.Generator().manual_seed((s + stream * SALT) % 2**63) for s in seeds]
     dropped = {}
     for name, x in maps.items():
         keep = torch.stack([torch.rand(x.shape[1], generator=g) >= p for g in generators])
         scale = keep.to(x.device, x.dtype, non_blocking=True) / (1.0 - p)
         dropped[name] = x * scale[:, :, None, None]
     return dropped
+
+
+def check_dropout(p: float, name: str = "FEATURE_DROPOUT") -> float:
+    """p; ValueError, with the name of the key, unless a share of the channels is kept."""
+    if not 0 <= p < 1:
+        raise ValueError(
+            f"{name} is {p}; it is the share of the channels that are dropped, from 0 (none) to "
+            "below 1: nothing would be left of a map without channels."
+        )
+    return p

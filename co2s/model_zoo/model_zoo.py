@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from co2s import modeling  # noqa: F401  methods bring their keys
 from co2s.config import get_co2s_cfg
 from co2s.d2 import CfgNode
 
@@ -36,5 +37,5 @@ def get_config_file(name: str) -> str:
 def get_config(name: str) -> CfgNode:
     """The configuration called `name`: detectron2's and co2s's defaults, then the file's own."""
     cfg = get_co2s_cfg()
-    cfg.merge_from_file(get_config_file(name))
+    cfg.merge_from_file(get_config_file(name), allow_unsafe=False)
     return cfg

@@ -43,5 +43,5 @@ def fit_size(height: int, width: int, base: tuple[int, int], scale: float = 1.0)
 
 
 def resize_image(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Image (C, H, W) of any type -> float (3, *size), bilinear."""
+    """Image (C, H, W) of any type -> float (C, *size), bilinear."""
     return resize(image[None].float(), size, align_corners=False)[0]

@@ -1,22 +1,33 @@
 """A student: normalise, backbone, guidance, head. Inference needs nothing more."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from co2s.d2 import CfgNode, MetadataCatalog
+from co2s.d2 import Backbone, CfgNode
 from co2s.layers import resize
 
-from .backbone import DENSE, build_backbone, settle
+from .backbone import DENSE, build_backbone, padded_size, settle
 from .backbone.extra_bands import extend_statistics
-from .guidance import FROM_CHECKPOINT, build_guidance
+from .guidance import FROM_CHECKPOINT, TextPrototypes, build_guidance
+from .guidance.text import wanted_record
 from .heads import build_head, check_guidance
+from .metadata import declared_classes, num_bands, num_classes
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["Student", "build_student", "num_bands", "num_classes", "without_pretraining"]
 
 
 class Student(nn.Module):
-    """One segmentation network of the pair (method section 2)."""
+    """One segmentation network (docs/method.md section 2).
+
+    The backbone pads its input on the right and bottom to a multiple of its `size_divisibility`.
+    """
 
     pixel_mean: Tensor
     pixel_std: Tensor
@@ -24,7 +35,7 @@ class Student(nn.Module):
     def __init__(
         self,
         *,
-        backbone: nn.Module,
+        backbone: Backbone,
         guidance: nn.Module,
         head: nn.Module,
         pixel_mean: Sequence[float],
@@ -46,14 +57,19 @@ class Student(nn.Module):
         return (images.float() - self.pixel_mean) / self.pixel_std
 
     def decode(self, maps: dict[str, Tensor], size: Sequence[int]) -> Tensor:
-        """The backbone's maps -> logits (B, N, *size).
+        """The backbone's maps of images of a size (H, W) -> logits (B, N, H, W).
 
-        With `logits_size` they pass a square of that side first (method section 8).
+        They are resized to the size that the maps cover, padding included, and then cut, so that
+        every pixel keeps its place. With `logits_size` they are squeezed onto the image instead,
+        by way of a square of that side, as in the authors' release (section 8).
         """
         logits = self.head(maps, self.guidance())
         if self.logits_size:
             logits = resize(logits, (self.logits_size, self.logits_size), align_corners=False)
-        return resize(logits, size, align_corners=False)
+            return resize(logits, size, align_corners=False)
+        height, width = size
+        padded = padded_size(size, self.backbone.size_divisibility)
+        return resize(logits, padded, align_corners=False)[..., :height, :width]
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) in 0..255 -> logits (B, N, H, W)."""
@@ -63,19 +79,27 @@ class Student(nn.Module):
 def build_student(cfg: CfgNode, student_cfg: CfgNode) -> Student:
     """A student from its node of the configuration.
 
-    With MODEL.WEIGHTS a checkpoint brings everything: pretrained files are not asked for then.
+    With MODEL.WEIGHTS a checkpoint brings everything: pretrained files are not asked for then, and
+    its text prototypes must have been made for the dataset of the configuration. A file in
+    GUIDANCE.PROTOTYPES goes before those of the checkpoint.
     """
     if cfg.MODEL.WEIGHTS:
+        given = student_cfg.GUIDANCE.PROTOTYPES
         student_cfg = without_pretraining(student_cfg)
+        student_cfg.GUIDANCE.PROTOTYPES = given_or_checkpoint(given)
     check_guidance(student_cfg)
     classes, bands = num_classes(cfg), num_bands(cfg)
     backbone = build_backbone(student_cfg, bands)
     shapes = backbone.output_shape()
     dim = shapes[DENSE].channels
     assert dim is not None
+    guidance = build_guidance(student_cfg, classes, dim)
+    if isinstance(guidance, TextPrototypes):
+        declared = declared_classes(cfg)
+        guidance.expect(declared.dataset, wanted_record(declared, student_cfg))
     return Student(
         backbone=backbone,
-        guidance=build_guidance(student_cfg, classes, dim),
+        guidance=guidance,
         head=build_head(student_cfg, shapes, classes),
         pixel_mean=extend_statistics(cfg.MODEL.PIXEL_MEAN, bands, "MODEL.PIXEL_MEAN"),
         pixel_std=extend_statistics(cfg.MODEL.PIXEL_STD, bands, "MODEL.PIXEL_STD"),
@@ -97,22 +121,15 @@ def without_pretraining(student_cfg: CfgNode) -> CfgNode:
     return student_cfg
 
 
-def num_bands(cfg: CfgNode) -> int:
-    """MODEL.NUM_BANDS, or as many as the first dataset of the configuration has; else 3."""
-    names = (*cfg.DATASETS.LABELED, *cfg.DATASETS.TEST)
-    declared = (MetadataCatalog.get(name).get("num_bands", 0) for name in names)
-    return cfg.MODEL.NUM_BANDS or next((bands for bands in declared if bands), 3)
+def given_or_checkpoint(prototypes: str) -> str:
+    """GUIDANCE.PROTOTYPES where the file is there, else the word for those of the checkpoint.
 
-
-def num_classes(cfg: CfgNode) -> int:
-    """MODEL.NUM_CLASSES, or as many as the first dataset of the configuration declares."""
-    if cfg.MODEL.NUM_CLASSES:
-        return cfg.MODEL.NUM_CLASSES
-    for name in (*cfg.DATASETS.LABELED, *cfg.DATASETS.TEST):
-        classes = MetadataCatalog.get(name).get("stuff_classes", ())
-        if classes:
-            return len(classes)
-    raise ValueError(
-        f"MODEL.NUM_CLASSES is 0 and none of DATASETS.LABELED {cfg.DATASETS.LABELED} and "
-        f"DATASETS.TEST {cfg.DATASETS.TEST} declares classes. Set the one or name the other."
-    )
+    A config.yaml names the file that its run made, which need not travel with the checkpoint.
+    """
+    if Path(prototypes).is_file():
+        return prototypes
+    if prototypes not in ("", FROM_CHECKPOINT):
+        logger.warning(
+            "GUIDANCE.PROTOTYPES '%s' is not there: those of the checkpoint are used.", prototypes
+        )
+    return FROM_CHECKPOINT

@@ -170,6 +170,11 @@ def test_other_rope_periods(changed):
         changed("local", scale)
 
 
+def test_the_pair_is_two_students_whatever_else_is_configured(tiny_cfg):
+    tiny_cfg.MODEL.STUDENTS = ("local",)
+    assert released(tiny_cfg).MODEL.STUDENTS == ("global", "local")
+
+
 def test_released_students_compute_as_the_release(tiny_cfg):
     tiny_cfg.MODEL.LOCAL.BACKBONE.WEIGHTS = "/nowhere/weights.pth"
     cfg = released(tiny_cfg)

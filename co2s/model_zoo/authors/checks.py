@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from co2s.d2 import CfgNode
 from co2s.data.catalog import get_spec
-from co2s.modeling.student import num_classes
+from co2s.modeling.metadata import num_classes
 from co2s.modeling.weights import WeightsError
 
 from ..model_zoo import get_config

@@ -54,6 +54,7 @@ def released(cfg: CfgNode) -> CfgNode:
     """
     cfg = cfg.clone()
     cfg.defrost()
+    cfg.MODEL.STUDENTS = tuple(LOGITS_SIZE)
     for name, size in LOGITS_SIZE.items():
         node = without_pretraining(cfg.MODEL[name.upper()])
         node.BACKBONE.LAYER_NORM_EPS = LAYER_NORM_EPS

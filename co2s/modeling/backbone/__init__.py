@@ -3,7 +3,7 @@
 from .beit_vit import BeitViT
 from .build import build_backbone, freeze_except, outline, patch_size, settle
 from .clip_vit import CLIPViT
-from .features import DENSE, SKIP_DEEP, SKIP_SHALLOW
+from .features import DENSE, SKIP_DEEP, SKIP_SHALLOW, padded_size
 from .timm_vit import TimmViT
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "build_backbone",
     "freeze_except",
     "outline",
+    "padded_size",
     "patch_size",
     "settle",
 ]

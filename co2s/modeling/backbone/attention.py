@@ -62,10 +62,10 @@ class Call:
 
 @torch.no_grad()
 def attention_of(backbone: nn.Module, images: Tensor, layer: int = -1) -> Attention:
-    """Attention of a layer for normalised images (B, 3, H, W); -1 is the last layer.
+    """Attention of a layer for normalised images (B, C, H, W); -1 is the last layer.
 
     Works for any backbone whose layers call their attention `attn`, as open_clip's and timm's do.
-    Layers that the backbone does not run, as its last map is an earlier one's, are not counted.
+    Layers that the backbone does not run, as its dense map is an earlier one's, are not counted.
     ValueError where there is no such layer.
     """
     calls: list[Call] = []

@@ -42,13 +42,14 @@ class BeitViT(TimmViT):
         load_beit(self.vit, self.attn_bias.table, find_timm_file(model, weights), sha256)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Normalised images (B, 3, H, W) -> the three maps at 1 / patch_size of the size."""
+        """Normalised images (B, C, H, W) -> the three maps at 1 / patch_size of the size."""
         x = self.vit.patch_embed.proj(pad_to_multiple(images, self.patch_size))
         grid = (x.shape[2], x.shape[3])
         x = x.flatten(2).transpose(1, 2)
         x = torch.cat([self.vit.cls_token.expand(len(x), -1, -1), x], dim=1)
         maps = {}
-        for i, (block, bias) in enumerate(zip(self.vit.blocks, self.attn_bias(grid), strict=True)):
+        biases = self.attn_bias(grid, len(self.vit.blocks))
+        for i, (block, bias) in enumerate(zip(self.vit.blocks, biases, strict=True)):
             x = block(x, shared_rel_pos_bias=bias.to(x.dtype))
             for name, layer in self.features.items():
                 if layer == i:
@@ -57,7 +58,10 @@ class BeitViT(TimmViT):
 
 
 class RelativePositions(nn.Module):
-    """Tables of attention biases by offset, for `depth` layers and a grid of patches (BEiT)."""
+    """Tables of attention biases by offset, for `depth` layers and a grid of patches (BEiT).
+
+    Layers that are dropped keep their table, so that every file and checkpoint fits.
+    """
 
     def __init__(self, grid: tuple[int, int], depth: int, heads: int):
         super().__init__()
@@ -65,16 +69,17 @@ class RelativePositions(nn.Module):
         offsets = (2 * grid[0] - 1) * (2 * grid[1] - 1)
         self.table = nn.Parameter(torch.zeros(depth, offsets + PREFIX, heads))
 
-    def forward(self, grid: tuple[int, int]) -> Tensor:
-        """Biases (depth, 1, heads, 1 + h*w, 1 + h*w) of a grid (h, w), class token first."""
+    def forward(self, grid: tuple[int, int], layers: int) -> Tensor:
+        """Biases (layers, 1, heads, 1 + h*w, 1 + h*w) of a grid (h, w), class token first."""
         index = gen_relative_position_index(grid, class_token=True).to(self.table.device)
-        return self._resized(grid)[:, index].permute(0, 3, 1, 2).unsqueeze(1)
+        tables = self._resized(self.table[:layers], grid)
+        return tables[:, index].permute(0, 3, 1, 2).unsqueeze(1)
 
-    def _resized(self, grid: tuple[int, int]) -> Tensor:
-        """The tables (depth, R', heads) of another grid."""
+    def _resized(self, tables: Tensor, grid: tuple[int, int]) -> Tensor:
+        """The tables (layers, R', heads) of another grid."""
         if tuple(grid) == tuple(self.grid):
-            return self.table
+            return tables
         own, new = ([2 * side - 1 for side in size] for size in (self.grid, grid))
-        patches = self.table[:, :-PREFIX].transpose(1, 2).unflatten(2, own)
+        patches = tables[:, :-PREFIX].transpose(1, 2).unflatten(2, own)
         patches = F.interpolate(patches, size=new, mode="bicubic", align_corners=False)
-        return torch.cat([patches.flatten(2).transpose(1, 2), self.table[:, -PREFIX:]], dim=1)
+        return torch.cat([patches.flatten(2).transpose(1, 2), tables[:, -PREFIX:]], dim=1)

@@ -17,13 +17,16 @@ def build_backbone(student_cfg: CfgNode, bands: int = 3) -> Backbone:
     """The registered backbone of a student, with only its trainable parameters trained.
 
     A backbone that starts from pretrained weights has `load(model, weights, sha256)`, called when
-    nothing initialises the module any more. For more than three bands the patch embedding is
-    extended after that; the new part is always trained.
+    nothing initialises the module any more. One that can have layers after its last map has
+    `drop_unused()`, called next. For more than three bands the patch embedding is extended after
+    that; the new part is always trained.
     """
     node = student_cfg.BACKBONE
     backbone = BACKBONE_REGISTRY.get(node.NAME)(student_cfg)
     if node.WEIGHTS:
         backbone.load(node.MODEL, node.WEIGHTS, node.SHA256)
+    if hasattr(backbone, "drop_unused"):
+        backbone.drop_unused()
     if bands > 3:
         backbone.extend(bands)
         logger.info(
@@ -57,6 +60,7 @@ def outline(student_cfg: CfgNode) -> Backbone:
     student_cfg = student_cfg.clone()
     student_cfg.defrost()
     student_cfg.BACKBONE.DEPTH, student_cfg.BACKBONE.FEATURES = 1, [0, 0, 0]
+    student_cfg.BACKBONE.WEIGHTS = ""  # shapes do not depend on a file, which may not be at hand
     with torch.random.fork_rng(devices=[]):
         return BACKBONE_REGISTRY.get(student_cfg.BACKBONE.NAME)(student_cfg)
 

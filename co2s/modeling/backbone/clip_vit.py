@@ -14,7 +14,15 @@ from co2s.d2 import BACKBONE_REGISTRY, Backbone, CfgNode, ShapeSpec, configurabl
 
 from .clip_formats import find_clip_file, load_visual, quick_gelu
 from .extra_bands import extended
-from .features import DENSE, SKIP_DEEP, SKIP_SHALLOW, pad_to_multiple, to_map
+from .features import (
+    DENSE,
+    SKIP_DEEP,
+    SKIP_SHALLOW,
+    drop_unused,
+    feature_layers,
+    pad_to_multiple,
+    to_map,
+)
 
 ACTIVATIONS = {"gelu": nn.GELU, "quick_gelu": QuickGELU}
 
@@ -24,20 +32,15 @@ class CLIPViT(Backbone):
     """CLIP's vision transformer (method section 2, the global student).
 
     The dense map is the value path of the last layer in CLIP's joint embedding, L2-normalised;
-    the skips are the value paths of two earlier layers. Inputs are padded to whole patches.
+    the skips are the value paths of two earlier layers. Inputs are padded to whole patches. With
+    FEATURES "the last layer" may be an earlier one: those after it are dropped.
     """
 
     @configurable
     def __init__(self, *, visual: VisionTransformer, features: Sequence[int]):
         super().__init__()
-        depth = len(visual.transformer.resblocks)
-        if len(features) != 3 or not 0 <= min(features) <= max(features) == depth - 1:
-            raise ValueError(
-                f"CLIPViT reads a shallow layer, a deep layer and its last one ({depth - 1} of "
-                f"{depth}); FEATURES is {list(features)}."
-            )
         self.visual = visual
-        self.features = dict(zip((SKIP_SHALLOW, SKIP_DEEP, DENSE), features, strict=True))
+        self.features = feature_layers(features, len(visual.transformer.resblocks))
         self.patch_size: int = visual.patch_size[0]
 
     @classmethod
@@ -57,6 +60,10 @@ class CLIPViT(Backbone):
         """Load published or local weights, strictly."""
         load_visual(self.visual, find_clip_file(model, weights), sha256)
 
+    def drop_unused(self) -> None:
+        """Drop the layers after the dense map's."""
+        drop_unused(self, "visual.transformer.resblocks", self.features[DENSE] + 1)
+
     def extend(self, bands: int) -> None:
         """Take images of more than three bands."""
         self.visual.conv1 = extended(self.visual.conv1, bands)
@@ -71,7 +78,7 @@ class CLIPViT(Backbone):
         return {k: ShapeSpec(channels=c, stride=self.patch_size) for k, c in channels.items()}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Normalised images (B, 3, H, W) -> the three maps at 1 / patch_size of the size."""
+        """Normalised images (B, C, H, W) -> the three maps at 1 / patch_size of the size."""
         x = self.visual.conv1(pad_to_multiple(images, self.patch_size))
         grid = (x.shape[2], x.shape[3])
         x = self._embed(x.flatten(2).transpose(1, 2), grid)

@@ -10,7 +10,14 @@ from torch import Tensor, nn
 from co2s.d2 import BACKBONE_REGISTRY, Backbone, CfgNode, ShapeSpec, configurable
 
 from .extra_bands import extended
-from .features import DENSE, SKIP_DEEP, SKIP_SHALLOW, pad_to_multiple
+from .features import (
+    DENSE,
+    SKIP_DEEP,
+    SKIP_SHALLOW,
+    drop_unused,
+    feature_layers,
+    pad_to_multiple,
+)
 from .timm_formats import find_timm_file, load_vit
 
 
@@ -27,14 +34,8 @@ class TimmViT(Backbone):
     @configurable
     def __init__(self, *, vit: Any, features: Sequence[int]):
         super().__init__()
-        depth = len(vit.blocks)
-        if len(features) != 3 or sorted(features) != list(features) or features[-1] >= depth:
-            raise ValueError(
-                f"TimmViT reads three of its blocks 0..{depth - 1} in rising order; "
-                f"FEATURES is {list(features)}."
-            )
         self.vit = vit
-        self.features = dict(zip((SKIP_SHALLOW, SKIP_DEEP, DENSE), features, strict=True))
+        self.features = feature_layers(features, len(vit.blocks))
         self.patch_size: int = vit.patch_embed.patch_size[0]
 
     @classmethod
@@ -45,6 +46,10 @@ class TimmViT(Backbone):
     def load(self, model: str, weights: str, sha256: str) -> None:
         """Load published or local weights, strictly."""
         load_vit(self.vit, find_timm_file(model, weights), sha256)
+
+    def drop_unused(self) -> None:
+        """Drop the blocks after the dense map's."""
+        drop_unused(self, "vit.blocks", self.features[DENSE] + 1)
 
     def extend(self, bands: int) -> None:
         """Take images of more than three bands."""
@@ -59,7 +64,7 @@ class TimmViT(Backbone):
         return dict.fromkeys((SKIP_SHALLOW, SKIP_DEEP, DENSE), shape)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Normalised images (B, 3, H, W) -> the three maps at 1 / patch_size of the size."""
+        """Normalised images (B, C, H, W) -> the three maps at 1 / patch_size of the size."""
         indices = sorted(set(self.features.values()))
         maps = self.vit.forward_intermediates(
             pad_to_multiple(images, self.patch_size),

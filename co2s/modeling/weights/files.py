@@ -20,7 +20,7 @@ SUFFIXES = (".bin", ".ckpt", ".npz", ".pt", ".pth", ".safetensors", ".tar")
 SETTINGS = [argparse.Namespace, YacsNode]
 
 
-class WeightsError(RuntimeError):
+class WeightsError(ValueError):
     """A file of weights that cannot be had, read or used; the message says what to do."""
 
 

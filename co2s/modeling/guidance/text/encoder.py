@@ -8,8 +8,8 @@ import torch
 from open_clip.model import _build_text_tower  # as CLIP itself builds it, in 2.26 and in 3.x
 from torch import Tensor, nn
 
-from ..backbone.clip_formats import clip_tensors, find_clip_file, quick_gelu
-from ..weights import WeightsError, load_strictly
+from ...backbone.clip_formats import clip_tensors, find_clip_file, quick_gelu
+from ...weights import WeightsError, load_strictly
 
 BATCH = 64  # sentences that pass the tower together
 OTHERS = ("visual.", "logit_scale", "logit_bias")  # parts of CLIP that are no text encoder

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from co2s.d2 import CfgNode
 
-from ..backbone.clip_formats import find_clip_file
-from ..weights import file_digest, local_file
+from ...backbone.clip_formats import find_clip_file
+from ...weights import file_digest, local_file
 from .concepts import class_prototypes
-from .prototype_file import PrototypeRecord
-from .text_encoder import TextEncoder, network_name
+from .encoder import TextEncoder, network_name
+from .record import PrototypeRecord
 
 
 @dataclass(frozen=True)

@@ -1,66 +1,39 @@
 """The file of text prototypes: the vectors, and a record of what they were made from."""
 
 import json
-import os
+import logging
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
-SHOWN = 3  # classes whose concepts an error lists
-Names = tuple[str, ...]
+from co2s.files import write_whole
 
+from .encoder import text_models
+from .record import PrototypeRecord
 
-@dataclass(frozen=True)
-class PrototypeRecord:
-    """What prototypes were made from; the class names are there to be read, the rest decides.
-
-    `model` is open_clip's name, `digest` the SHA-256 of the weight file, `concepts` one set for
-    each class in order.
-    """
-
-    model: str
-    digest: str
-    classes: Names
-    concepts: tuple[Names, ...]
-    templates: Names
-
-
-def differences(found: PrototypeRecord, wanted: PrototypeRecord) -> list[str]:
-    """One line for each of model, digest, concepts and templates that differs; what is empty in
-    `wanted` is unknown and not compared."""
-    result = []
-    for field in ("model", "digest", "templates"):
-        has, needs = getattr(found, field), getattr(wanted, field)
-        if needs and has != needs:
-            result.append(f"{field}: found {_shown(has)}, wanted {_shown(needs)}")
-    if wanted.concepts and found.concepts != wanted.concepts:
-        result.append(f"concepts: {_concept_differences(found, wanted)}")
-    return result
+logger = logging.getLogger(__name__)
 
 
 def write_prototypes(path: str | Path, prototypes: Tensor, record: PrototypeRecord) -> None:
-    """Write a .npz file, all at once: whoever reads it sees the old file or the new one."""
-    path = Path(path)
+    """Write a .npz file, whole or not at all."""
     check_npz_name(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with open(temporary, "wb") as file:
-            np.savez(
-                file,
-                prototypes=prototypes.float().cpu().numpy(),
-                model=np.array(record.model),
-                digest=np.array(record.digest),
-                classes=_text(record.classes),
-                concepts=_text(record.concepts),
-                templates=_text(record.templates),
-            )
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    arrays = {
+        "prototypes": prototypes.float().cpu().numpy(),
+        "model": np.array(record.model),
+        "digest": np.array(record.digest),
+        "classes": _text(record.classes),
+        "concepts": _text(record.concepts),
+        "templates": _text(record.templates),
+    }
+
+    def write(draft: Path) -> None:
+        with open(draft, "wb") as file:  # of a path NumPy would make another one, with a suffix
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+
+    write_whole(Path(path), write)
 
 
 def load_prototypes(path: str | Path) -> tuple[np.ndarray, PrototypeRecord | None]:
@@ -77,6 +50,47 @@ def load_prototypes(path: str | Path) -> tuple[np.ndarray, PrototypeRecord | Non
             f"Text prototypes '{path}' cannot be read ({error}). Give a .npz file of "
             "tools/make_prototypes.py, or a plain .npy array (N, C) without pickled objects."
         ) from error
+
+
+def read_prototypes(path: str, num_classes: int, dim: int) -> tuple[Tensor, PrototypeRecord | None]:
+    """Prototypes (N, C) from a .npz file or a plain .npy, as the authors' is, and their record.
+
+    Raises FileNotFoundError, or ValueError where the file cannot be read or the shape is not
+    (num_classes, dim). The record is handed on and not compared.
+    """
+    array, record = load_prototypes(path)
+    check_shape(f"Text prototypes '{path}'", array.shape, num_classes, dim)
+    if record is None:
+        logger.info(
+            "Text prototypes %s say nothing of their origin: model, weights, concepts and templates"
+            " cannot be checked, only the shape %s.",
+            path,
+            array.shape,
+        )
+    return torch.from_numpy(array.astype("float32")), record
+
+
+def check_shape(what: str, shape: tuple[int, ...], num_classes: int, dim: int) -> None:
+    """ValueError, with a way out, where prototypes do not fit the classes or the backbone."""
+    if shape == (num_classes, dim):
+        return
+    if shape[1] == dim:
+        advice = "They were made for other classes: make them for this dataset."
+    else:
+        advice = (
+            f"Text and dense map must have the same dimensions. Set GUIDANCE.TEXT_MODEL (and "
+            f"TEXT_WEIGHTS) to a model of {dim} dimensions ({_examples(dim)}), or "
+            "GUIDANCE.NAME to LearnableQueries, which fit every backbone."
+        )
+    raise ValueError(
+        f"{what} have shape {shape}, {shape[0]} classes of {shape[1]} dimensions; {num_classes} "
+        f"classes and the {dim} channels of the backbone's dense map need {(num_classes, dim)}. "
+        + advice
+    )
+
+
+def _examples(dim: int) -> str:
+    return ", ".join(text_models(dim)[:4]) or "open_clip's ViTs have none"
 
 
 def check_npz_name(path: str | Path) -> None:
@@ -117,23 +131,3 @@ def _record(data: np.lib.npyio.NpzFile) -> PrototypeRecord:
         concepts=tuple(tuple(names) for names in json.loads(str(data["concepts"]))),
         templates=tuple(json.loads(str(data["templates"]))),
     )
-
-
-def _concept_differences(found: PrototypeRecord, wanted: PrototypeRecord) -> str:
-    if len(found.concepts) != len(wanted.concepts):
-        return (
-            f"found {len(found.concepts)} classes ({', '.join(found.classes)}), "
-            f"wanted {len(wanted.concepts)} ({', '.join(wanted.classes)})"
-        )
-    pairs = enumerate(zip(found.concepts, wanted.concepts, strict=True))
-    lines = [
-        f"class {k} ({wanted.classes[k]}): found {_shown(has)}, wanted {_shown(needs)}"
-        for k, (has, needs) in pairs
-        if has != needs
-    ]
-    more = [f"and {len(lines) - SHOWN} more classes"] if len(lines) > SHOWN else []
-    return "; ".join(lines[:SHOWN] + more)
-
-
-def _shown(value: str | Names) -> str:
-    return value if isinstance(value, str) else ", ".join(map(repr, value))
