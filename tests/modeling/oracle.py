@@ -107,7 +107,7 @@ def step(model, batch, tau, ramp):  # noqa: C901 (obvious, not short)
     losses = {}
     weak = {}
     items = batch["unlabeled"]
-    for name, net in model.students.items():
+    for number, (name, net) in enumerate(model.students.items()):
         total, count = 0.0, 0
         for item in batch["labeled"]:
             mask = item["sem_seg"] != 255
@@ -133,7 +133,7 @@ def step(model, batch, tau, ramp):  # noqa: C901 (obvious, not short)
             losses[f"loss_strong{view + 1}_{name}"] = 0.25 * total / count / 2
         total = 0.0
         for item, own in zip(items, weak[name], strict=True):
-            generator = torch.Generator().manual_seed(item["seed"])
+            generator = torch.Generator().manual_seed(item["seed"] + number * 0x9E3779B9)
             drop = {}
             for key in net.backbone(item["image"][None].float()):
                 channels = net.backbone.output_shape()[key].channels

@@ -201,7 +201,7 @@ def test_relative_positions_of_another_grid_keep_offsets_and_prefix():
     rows = torch.arange(-3.0, 4.0).repeat_interleave(7)  # the bias is the vertical offset
     positions.table.data[0, :-3] = rows[:, None]
     positions.table.data[0, -3:] = torch.tensor([[50.0], [60.0], [70.0]])
-    bias = positions((8, 3))[0, 0, 0].detach()
+    bias = positions((8, 3), layers=1)[0, 0, 0].detach()
     assert bias.shape == (25, 25)
     assert bias[0, 0] == 70 and (bias[0, 1:] == 50).all() and (bias[1:, 0] == 60).all()
     column = bias[1:, 1].view(8, 3)

@@ -14,15 +14,16 @@ def step(cfg, batch, iteration=5):
     return model, losses
 
 
-@pytest.mark.parametrize("method", ["Co2S", "OnlySup"])
+@pytest.mark.parametrize("method", ["Co2S", "OnlySup", "FixMatch", "UniMatch"])
 @pytest.mark.parametrize("trained", [["attn"], [""]])
 def test_every_trained_parameter_gets_some_and_no_frozen_one_any(
     tiny_cfg, random_batch, method, trained
 ):
     tiny_cfg.MODEL.META_ARCHITECTURE = method
-    tiny_cfg.MODEL.CO2S.THRESHOLD = 0.0
+    for key in ("CO2S", "FIXMATCH", "UNIMATCH"):
+        tiny_cfg.MODEL[key].THRESHOLD = 0.0
     tiny_cfg.MODEL.GLOBAL.BACKBONE.TRAINABLE = tiny_cfg.MODEL.LOCAL.BACKBONE.TRAINABLE = trained
-    model, losses = step(tiny_cfg, random_batch())
+    model, losses = step(tiny_cfg, random_batch(views=1 if method == "FixMatch" else 2))
     sum(losses.values()).backward()
     for name, parameter in model.named_parameters():
         part_of_backbone = ".backbone." in name

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from co2s.modeling.guidance import build_guidance
-from co2s.modeling.guidance.text import stand_in_prototypes
+from co2s.modeling.guidance.text.prototypes import stand_in_prototypes
 
 
 def test_prototypes_from_npy_and_npz_are_normalised(tiny_cfg, tmp_path):

@@ -58,11 +58,12 @@ def test_fusions(model, fusion):
     }[fusion]
     torch.testing.assert_close(output["sem_seg"], expected)
     model.student_maps = False
-    assert set(model([{"image": torch.zeros(3, 32, 32)}])[0]) == {"sem_seg"}
+    maps = set(model([{"image": torch.zeros(3, 32, 32)}])[0])
+    assert maps == {"sem_seg"} | ({f"sem_seg_{fusion}"} if fusion in model.students else set())
 
 
 def test_unknown_fusion(tiny_cfg):
-    tiny_cfg.MODEL.CO2S.FUSION = "vote"
+    tiny_cfg.MODEL.FUSION = "vote"
     with pytest.raises(ValueError, match=r"'vote'.*confidence, mean, global, local"):
         build_model(tiny_cfg)
 
@@ -93,5 +94,5 @@ def test_a_checkpoint_of_another_model_is_an_error_whatever_the_checkpointer_ask
     torch.save({"model": model.state_dict()}, tmp_path / "six_classes.pth")
     tiny_cfg.MODEL.NUM_CLASSES = 5
     other = build_model(tiny_cfg)
-    with pytest.raises(RuntimeError, match=r"another number of classes(.|\n)*guidance\.queries"):
+    with pytest.raises(ValueError, match=r"another number of classes(.|\n)*guidance\.queries"):
         DetectionCheckpointer(other).load(str(tmp_path / "six_classes.pth"))

@@ -9,15 +9,8 @@ import torch
 
 from co2s.data.catalog import SPECS_FOLDER
 from co2s.data.spec.reader import load_spec
-from co2s.modeling.guidance.concepts import check_templates, class_prototypes, read_templates
-from co2s.modeling.guidance.prototype_file import (
-    PrototypeRecord,
-    differences,
-    load_prototypes,
-    write_prototypes,
-)
-from co2s.modeling.guidance.text import read_prototypes
-from co2s.modeling.guidance.text_encoder import (
+from co2s.modeling.guidance.text.concepts import check_templates, class_prototypes, read_templates
+from co2s.modeling.guidance.text.encoder import (
     TextEncoder,
     build_text_tower,
     network_name,
@@ -26,7 +19,9 @@ from co2s.modeling.guidance.text_encoder import (
     text_models,
     text_tensors,
 )
-from co2s.modeling.guidance.text_source import TextSource
+from co2s.modeling.guidance.text.file import load_prototypes, read_prototypes, write_prototypes
+from co2s.modeling.guidance.text.record import PrototypeRecord, differences
+from co2s.modeling.guidance.text.source import TextSource
 from co2s.modeling.weights import WeightsError, file_digest
 
 from .tiny_clip import NAME, register, tiny_clip, write_weights
@@ -301,11 +296,12 @@ def test_damaged_pickled_and_senseless_files(tmp_path):
 def test_an_array_alone_loads_and_the_log_says_that_it_cannot_be_checked(tmp_path, log):
     array = np.random.default_rng(0).normal(size=(3, 24))
     np.save(tmp_path / "x.npy", array)
-    loaded = read_prototypes(str(tmp_path / "x.npy"), 3, 24)
+    loaded, record = read_prototypes(str(tmp_path / "x.npy"), 3, 24)
+    assert record is None
     assert "cannot be checked, only the shape (3, 24)" in log.text
     assert loaded.dtype == torch.float32
     np.testing.assert_array_equal(loaded.numpy(), array.astype(np.float32))
     log.clear()
     write_prototypes(tmp_path / "x.npz", loaded, RECORD)
-    read_prototypes(str(tmp_path / "x.npz"), 3, 24)
+    assert read_prototypes(str(tmp_path / "x.npz"), 3, 24)[1] == RECORD
     assert "cannot be checked" not in log.text

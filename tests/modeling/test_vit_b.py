@@ -1,5 +1,6 @@
 """The real shapes: ViT-B/16 of CLIP and DINOv3, from files, against open_clip's and timm's own."""
 
+import numpy as np
 import open_clip
 import pytest
 import timm
@@ -30,6 +31,8 @@ def pair(tmp_path_factory):
     cfg = get_co2s_cfg()
     cfg.MODEL.DEVICE = "cpu"
     cfg.MODEL.NUM_CLASSES = 6
+    np.save(folder / "text.npy", np.eye(6, 512, dtype=np.float32))
+    cfg.MODEL.GLOBAL.GUIDANCE.PROTOTYPES = str(folder / "text.npy")
     cfg.MODEL.GLOBAL.BACKBONE.WEIGHTS = str(folder / "ViT-B-16.pt")
     cfg.MODEL.LOCAL.BACKBONE.WEIGHTS = str(folder / "dinov3_vitb16.pth")
     return build_model(cfg).eval(), visual, vit

@@ -1,0 +1,60 @@
+"""FixMatch for segmentation: a strong view learns what the weak one is sure of.
+
+Sohn et al., NeurIPS 2020 (arXiv 2001.07685), in UniMatch's form: CutMix on the strong view, and
+with EMA_DECAY the averaged teacher that UniMatch V2 compares with.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from co2s.config import method_config
+from co2s.d2 import META_ARCH_REGISTRY, CfgNode, configurable
+from co2s.semi import mean_counts, pseudo_label_loss, supervised_loss
+from co2s.structures import Batch, Views
+
+from .base import Method
+from .stacking import stacked
+
+
+@method_config
+def add_fixmatch_config(cfg: CfgNode) -> None:
+    cfg.MODEL.FIXMATCH = CfgNode()
+    cfg.MODEL.FIXMATCH.THRESHOLD = 0.95  # a pseudo-label counts from this confidence on
+    cfg.MODEL.FIXMATCH.EMA_DECAY = 0.0  # 0: a student is its own teacher; UniMatch V2 has 0.996
+
+
+@META_ARCH_REGISTRY.register()
+class FixMatch(Method):
+    """L = (CE(x, y) + CE(strong, sure labels of weak)) / 2, for each student alone."""
+
+    @configurable
+    def __init__(self, *, threshold: float = 0.95, **base: Any):
+        super().__init__(**base)
+        self.threshold = threshold
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
+        node = cfg.MODEL.FIXMATCH
+        own = {"threshold": node.THRESHOLD, "ema_decay": node.EMA_DECAY}
+        return super().from_config(cfg) | own
+
+    @classmethod
+    def views(cls, cfg: CfgNode) -> Views:
+        return Views(strong=1, cutmix=True, partner=cfg.DATALOADER.CUTMIX_PARTNER)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        x, u = stacked(batch, self.device)
+        counts = mean_counts(x.masks | u.masks)
+        losses: dict[str, Tensor] = {}
+        for name, student in self.students.items():
+            with torch.no_grad():
+                teacher = self.predictors[name]  # the average where there is one, else itself
+                sure = u.pseudo_labels(teacher(u.weak), teacher(u.partner))["strong1"]
+            logits = student(torch.cat([x.images, *u.strong]))
+            on_labeled, on_strong = logits.split([len(x.images), len(u.weak)])
+            supervised = supervised_loss(on_labeled, x.target, counts["x"])
+            strong = pseudo_label_loss(on_strong, sure, self.threshold, counts["strong1"])
+            losses |= {f"loss_sup_{name}": supervised / 2, f"loss_strong_{name}": strong / 2}
+        return losses

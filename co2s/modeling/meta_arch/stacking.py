@@ -1,0 +1,92 @@
+"""Tensors of a step: what its items hold, stacked and cut-mixed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from co2s.semi import cutmix
+from co2s.structures import IGNORE_LABEL, Batch, LabeledItem, PseudoLabel, UnlabeledItem
+
+
+def stack(items: Sequence[Any], key: str, device: torch.device) -> Tensor:
+    """One tensor (B, ...) of a key of all items, on a device."""
+    return torch.stack([item[key] for item in items]).to(device, non_blocking=True)
+
+
+@dataclass(frozen=True)
+class Labeled:
+    """Labelled images (B, C, S, S) uint8, their classes (B, S, S) int64, 255 = ignore."""
+
+    images: Tensor
+    target: Tensor
+
+    @classmethod
+    def stacked(cls, items: Sequence[LabeledItem], device: torch.device) -> "Labeled":
+        return cls(stack(items, "image", device), stack(items, "sem_seg", device).long())
+
+    @property
+    def masks(self) -> dict[str, Tensor]:
+        """The pixels that the supervised loss is a mean over."""
+        return {"x": self.target != IGNORE_LABEL}
+
+
+@dataclass(frozen=True)
+class Unlabeled:
+    """Views of unlabelled images: images (B, C, S, S) uint8, masks (B, S, S) bool."""
+
+    weak: Tensor
+    valid: Tensor
+    strong: tuple[Tensor, ...]  # the partner is pasted in already
+    boxes: tuple[Tensor, ...]  # one for each strong view
+    partner: Tensor  # the partners' weak views
+    partner_valid: Tensor
+    seeds: list[int]  # one for each item
+
+    @classmethod
+    def stacked(cls, items: Sequence[UnlabeledItem], device: torch.device) -> "Unlabeled":
+        """From items that have strong views, CutMix boxes and partners."""
+        partners = [item["partner"] for item in items]
+        strong, pasted = (stack(x, "strong", device).unbind(1) for x in (items, partners))
+        boxes = stack(items, "cutmix", device).unbind(1)
+        return cls(
+            weak=stack(items, "image", device),
+            valid=stack(items, "valid", device),
+            strong=tuple(cutmix(*views) for views in zip(strong, pasted, boxes, strict=True)),
+            boxes=boxes,
+            partner=stack(partners, "image", device),
+            partner_valid=stack(partners, "valid", device),
+            seeds=[item["seed"] for item in items],
+        )
+
+    @property
+    def masks(self) -> dict[str, Tensor]:
+        """The pixels that unsupervised losses are means over, by view."""
+        mixed = [torch.where(box, self.partner_valid, self.valid) for box in self.boxes]
+        plain = {"weak": self.valid, "feature": self.valid}
+        return {**plain, **{f"strong{i}": m for i, m in enumerate(mixed, start=1)}}
+
+    def pseudo_labels(self, weak: Tensor, partner: Tensor) -> dict[str, PseudoLabel]:
+        """Labels of "weak", and of "strong1", ...: inside their box they are the partner's.
+
+        From logits (B, N, S, S) of the weak views and of the partners' weak views.
+        """
+        own = PseudoLabel.from_logits(weak, self.valid)
+        other = PseudoLabel.from_logits(partner, self.partner_valid)
+        mixed = [own.cutmix(other, box) for box in self.boxes]
+        return {"weak": own, **{f"strong{i}": m for i, m in enumerate(mixed, start=1)}}
+
+
+def stacked(batch: Batch, device: torch.device) -> tuple[Labeled, Unlabeled]:
+    """Both halves of a batch."""
+    labeled = Labeled.stacked(batch["labeled"], device)
+    return labeled, Unlabeled.stacked(batch["unlabeled"], device)
+
+
+class Seen(NamedTuple):
+    """What one student makes of a step: logits (B, N, S, S) and its own labels, by view."""
+
+    logits: dict[str, Tensor]
+    labels: dict[str, PseudoLabel]

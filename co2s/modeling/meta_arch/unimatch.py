@@ -1,0 +1,80 @@
+"""UniMatch (Yang et al., CVPR 2023): perturbed views learn what the weak view is sure of."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from co2s.config import method_config
+from co2s.d2 import META_ARCH_REGISTRY, CfgNode, configurable
+from co2s.layers import channel_dropout, check_dropout
+from co2s.semi import mean_counts, pseudo_label_loss, supervised_loss
+from co2s.structures import Batch, Views
+
+from .base import Method
+from .stacking import Labeled, Seen, Unlabeled, stacked
+
+
+@method_config
+def add_unimatch_config(cfg: CfgNode, key: str = "UNIMATCH") -> None:
+    cfg.MODEL[key] = CfgNode()
+    cfg.MODEL[key].THRESHOLD = 0.95  # tau: a pseudo-label counts from this confidence on
+    cfg.MODEL[key].STRONG_WEIGHTS = (0.25, 0.25)  # of the two strong views
+    cfg.MODEL[key].FEATURE_WEIGHT = 0.5  # of the feature-perturbed view
+    cfg.MODEL[key].FEATURE_DROPOUT = 0.5  # share of the channels that it loses
+
+
+@META_ARCH_REGISTRY.register()
+class UniMatch(Method):
+    """L = (sup + 0.25 strong1 + 0.25 strong2 + 0.5 feature) / 2, for each student alone."""
+
+    @configurable
+    def __init__(self, *, keys: CfgNode, **base: Any):
+        super().__init__(**base)
+        self.threshold, self.dropout = keys.THRESHOLD, check_dropout(keys.FEATURE_DROPOUT)
+        weights = [*keys.STRONG_WEIGHTS, keys.FEATURE_WEIGHT]
+        self.weights = dict(zip(("strong1", "strong2", "feature"), weights, strict=True))
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, key: str = "UNIMATCH") -> dict[str, Any]:
+        return super().from_config(cfg) | {"keys": cfg.MODEL[key]}
+
+    @classmethod
+    def views(cls, cfg: CfgNode) -> Views:
+        return Views(strong=2, cutmix=True, partner=cfg.DATALOADER.CUTMIX_PARTNER)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        x, u = stacked(batch, self.device)
+        seen = {name: self.look(i, name, x, u) for i, name in enumerate(self.students)}
+        masks = x.masks | u.masks | self.masks(seen, u)
+        return self.terms(seen, x, masks, mean_counts(masks))
+
+    def look(self, number: int, name: str, x: Labeled, u: Unlabeled) -> Seen:
+        """One pass for all views that carry a gradient; each student drops channels of its own."""
+        images = torch.cat([x.images, u.weak, *u.strong])
+        student: Any = self.students[name]
+        maps = student.features(images)
+        sizes = [len(x.images)] + 3 * [len(u.weak)]
+        weak = {key: value.split(sizes)[1] for key, value in maps.items()}
+        dropped = channel_dropout(weak, self.dropout, u.seeds, number)
+        maps = {key: torch.cat([value, dropped[key]]) for key, value in maps.items()}
+        parts = student.decode(maps, images.shape[-2:]).split([*sizes, len(u.weak)])
+        logits = dict(zip(("labeled", "weak", *self.weights), parts, strict=True))
+        with torch.no_grad():
+            labels = u.pseudo_labels(logits["weak"], student(u.partner))
+        return Seen(logits, {**labels, "feature": labels["weak"]})
+
+    def masks(self, seen: dict[str, Seen], u: Unlabeled) -> dict[str, Tensor]:
+        """More pixels to count, beside those of the views."""
+        return {f"kept_{name}": s.labels["weak"].kept(self.threshold) for name, s in seen.items()}
+
+    def terms(self, seen: dict[str, Seen], x: Labeled, masks: Any, n: Any) -> dict[str, Tensor]:
+        """The weighted losses; n: the pixels of every mask over all processes."""
+        losses = {}
+        for name, (logits, labels) in seen.items():
+            losses[f"loss_sup_{name}"] = supervised_loss(logits["labeled"], x.target, n["x"]) / 2
+            for view, weight in self.weights.items():
+                loss = pseudo_label_loss(logits[view], labels[view], self.threshold, n[view])
+                losses[f"loss_{view}_{name}"] = weight / 2 * loss
+            self.scalars[f"kept_{name}"] = n[f"kept_{name}"] / n["weak"]
+        return losses
