@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,15 @@ SPECS_FOLDER = Path(__file__).parent / "spec" / "builtin"
 
 @dataclass
 class _Entry:
-    """A registered dataset and, where one was given, its root in place of the usual one."""
+    """A registered dataset and, where one was given, its root in place of the usual one.
+
+    `listed`: what was listed of it, by role and split, and `checked`, the names without a fault.
+    """
 
     spec: DatasetSpec
     root: Path | None
+    listed: dict[tuple[str, str | None], list[Record]] = field(default_factory=dict)
+    checked: set[str] = field(default_factory=set)
 
 
 _ENTRIES: dict[str, _Entry] = {}
@@ -37,10 +42,18 @@ def register_builtin_datasets() -> None:
         register_spec_file(path)
 
 
-def register_specs(cfg: CfgNode) -> None:
-    """Register the YAML files in DATASETS.SPECS; relative paths are seen from where one is."""
-    for path in cfg.DATASETS.SPECS:
+def register_datasets(cfg: CfgNode) -> None:
+    """Register the YAML files in DATASETS.SPECS, and let DATASETS.ROOT hold the datasets in use.
+
+    Relative paths are seen from where one is. ValueError for an unknown name.
+    """
+    data = cfg.DATASETS
+    for path in data.SPECS:
         register_spec_file(path)
+    for name in (*data.LABELED, *data.UNLABELED, *data.VAL, *data.TEST):
+        get_spec(name)
+        if data.ROOT:
+            set_root(name, data.ROOT)
 
 
 def register_spec_file(path: str | os.PathLike, root: str | os.PathLike | None = None) -> str:
@@ -63,8 +76,8 @@ def register_spec_file(path: str | os.PathLike, root: str | os.PathLike | None =
 def register_dataset(spec: DatasetSpec, root: str | os.PathLike | None = None) -> None:
     """Register all splits of a dataset; the disk is read when one of them is asked for.
 
-    The same spec may be registered again, to move its root. ValueError where another one has its
-    name.
+    They are listed once: to register the same spec again, or to set its root, is to list anew.
+    ValueError where another spec has its name.
     """
     if spec.name in _ENTRIES:
         if _ENTRIES[spec.name].spec != spec:
@@ -90,7 +103,8 @@ def set_root(name: str, root: str | os.PathLike | None) -> None:
 
     `name` is the dataset's or that of one of its splits; None: back to the usual place.
     """
-    _ENTRIES[get_spec(name).name].root = None if root is None else Path(root)
+    dataset = get_spec(name)
+    _ENTRIES[dataset.name] = _Entry(dataset, None if root is None else Path(root))
 
 
 def get_spec(name: str) -> DatasetSpec:
@@ -109,7 +123,7 @@ def find_spec(name: str) -> DatasetSpec:
 
 
 def get_records(name: str) -> list[Record]:
-    """The checked records of a registered name.
+    """The checked records of a registered name; the same list every time, not to be changed.
 
     ValueError for an unknown name, with the known ones; for an empty split, a sample listed twice
     or shared with another split. FileNotFoundError for a missing root, list, image or label.
@@ -118,6 +132,8 @@ def get_records(name: str) -> list[Record]:
     if name == spec.name:
         raise ValueError(_unknown(name))
     records: list[Record] = DatasetCatalog.get(name)
+    if name in _ENTRIES[spec.name].checked:
+        return records
     if not records:
         raise ValueError(
             f"The split '{name}' is empty: no sample under {dataset_root(spec.name)} belongs to "
@@ -128,12 +144,13 @@ def get_records(name: str) -> list[Record]:
     for other in _siblings(name):
         with suppress(FileNotFoundError):  # a list that is not there shares nothing
             check_disjoint(name, records, other, DatasetCatalog.get(other))
+    _ENTRIES[spec.name].checked.add(name)
     return records
 
 
 def _loaders(spec: DatasetSpec) -> dict[str, Callable[[], list[Record]]]:
     """Every name the dataset goes by, with the function that lists its records."""
-    if spec.splits.folder is None and spec.layout is not None and spec.layout.labels is None:
+    if spec.splits.folder is None and not spec.has_labels:
         return {f"{spec.name}_unlabeled": partial(_load, spec.name, "unlabeled", None)}
     loaders: dict[str, Callable[[], list[Record]]] = {}
     for split in spec.splits.fractions:
@@ -145,8 +162,11 @@ def _loaders(spec: DatasetSpec) -> dict[str, Callable[[], list[Record]]]:
 
 
 def _load(dataset: str, role: str, split: str | None) -> list[Record]:
-    files = DatasetFiles(_ENTRIES[dataset].spec, dataset_root(dataset))
-    return files.val() if role == "val" else getattr(files, role)(split)
+    entry, key = _ENTRIES[dataset], (role, split)
+    if key not in entry.listed:
+        files = DatasetFiles(entry.spec, dataset_root(dataset))
+        entry.listed[key] = files.val() if role == "val" else getattr(files, role)(split)
+    return entry.listed[key]
 
 
 def dataset_root(dataset: str) -> Path:

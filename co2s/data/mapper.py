@@ -1,4 +1,4 @@
-"""Mappers: from a record to the item a model sees (keys: see `co2s.data`)."""
+"""Mappers: from a record to the item a model sees (see `co2s.structures.items`)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,8 @@ from torch import Tensor
 
 from co2s.d2 import CfgNode, configurable
 from co2s.semi import cutmix_box
-from co2s.structures import IGNORE_LABEL
+from co2s.structures import IGNORE_LABEL, EvalItem, LabeledItem, UnlabeledItem, Views
+from co2s.structures.items import Source
 
 from .catalog import get_spec
 from .reading.samples import Pixels, load_classes, load_image, load_labeled
@@ -18,8 +19,6 @@ from .spec import DatasetSpec
 from .views.build import strong_view, weak_view
 from .views.strong import StrongView, apply
 from .views.weak import WeakView
-
-Item = dict
 
 
 class LabeledMapper:
@@ -35,7 +34,7 @@ class LabeledMapper:
     def from_config(cls, cfg: CfgNode, names: Sequence[str]) -> dict:
         return {"weak": weak_view(cfg), "specs": _specs(names)}
 
-    def __call__(self, record: Record, rng: np.random.Generator) -> Item:
+    def __call__(self, record: Record, rng: np.random.Generator) -> LabeledItem:
         image, classes = load_labeled(record, self.specs[record["dataset"]])
         geometry = self.weak.draw(rng, *image.size)
         classes = geometry.classes(classes)
@@ -49,7 +48,7 @@ class LabeledMapper:
 
 
 class UnlabeledMapper:
-    """The weak and strong views of an unlabelled image and of its CutMix partner.
+    """The views of an unlabelled image that a method asks for, and its CutMix partner's.
 
     Labels are neither named nor opened: only `file_name`, `window` and `dataset` of a record are
     read.
@@ -59,19 +58,21 @@ class UnlabeledMapper:
     def __init__(
         self,
         *,
+        views: Views,
         weak: WeakView,
         strong: StrongView,
         cutmix: Mapping,
         specs: Mapping[str, DatasetSpec],
     ) -> None:
         """cutmix: the keyword arguments of `cutmix_box`."""
+        self.views = views
         self.weak = weak
         self.specs = specs
         self.strong = strong
         self.cutmix = cutmix
 
     @classmethod
-    def from_config(cls, cfg: CfgNode, names: Sequence[str]) -> dict:
+    def from_config(cls, cfg: CfgNode, names: Sequence[str], views: Views) -> dict:
         node = cfg.INPUT.CUTMIX
         cutmix = {
             "probability": node.PROB,
@@ -79,38 +80,43 @@ class UnlabeledMapper:
             "aspect": tuple(node.ASPECT),
         }
         return {
+            "views": views,
             "weak": weak_view(cfg),
             "strong": strong_view(cfg),
             "cutmix": cutmix,
             "specs": _specs(names),
         }
 
-    def __call__(self, record: Record, partner: Record, rng: np.random.Generator) -> Item:
-        item = self._views(record, rng)
-        size = self.weak.size
-        boxes = [cutmix_box(size, size, rng, **self.cutmix) for _ in range(2)]
-        item["cutmix"] = torch.from_numpy(np.stack(boxes))
-        item["partner"] = self._views(partner, rng, [bool(box.any()) for box in boxes])
+    def __call__(self, record: Record, partner: Record, rng: np.random.Generator) -> UnlabeledItem:
+        number, size = self.views.strong, self.weak.size
+        item = self._seen(record, rng, [True] * number)
         item["seed"] = int(rng.integers(2**31))
+        if self.views.cutmix:
+            boxes = [cutmix_box(size, size, rng, **self.cutmix) for _ in range(number)]
+            wanted = [bool(box.any()) for box in boxes]
+            # Where nothing is pasted no other image is read: the item stands in for it.
+            item["partner"] = self._seen(partner, rng, wanted) if any(wanted) else item.copy()
+            item["cutmix"] = torch.from_numpy(np.stack(boxes))
         return item
 
-    def _views(
-        self, record: Record, rng: np.random.Generator, seen: Sequence[bool] = (True, True)
-    ) -> Item:
-        """seen: whether anybody will look at the one and the other strong view."""
+    def _seen(
+        self, record: Record, rng: np.random.Generator, wanted: Sequence[bool]
+    ) -> UnlabeledItem:
+        """wanted: of each strong view, whether anybody will look at it; else the crop stands in."""
         image = load_image(record, self.specs[record["dataset"]].raster)
         geometry = self.weak.draw(rng, *image.size)
         crop = geometry.image(image.bands)
-        changes = [self.strong.draw(rng) for _ in range(2)]
-        strong = [
-            apply(c, crop) if needed else crop for c, needed in zip(changes, seen, strict=True)
-        ]
-        return {
+        changes = [self.strong.draw(rng) for _ in wanted]
+        item: UnlabeledItem = {
             **_about(record, image),
             "image": to_tensor(crop)[0],
-            "strong": to_tensor(*strong),
             "valid": torch.from_numpy(geometry.valid(image.valid)),
+            "seed": 0,
         }
+        if changes:
+            seen = zip(changes, wanted, strict=True)
+            item["strong"] = to_tensor(*(apply(c, crop) if w else crop for c, w in seen))
+        return item
 
 
 class EvalMapper:
@@ -124,10 +130,10 @@ class EvalMapper:
     def from_config(cls, cfg: CfgNode, names: Sequence[str]) -> dict:
         return {"specs": _specs(names)}
 
-    def __call__(self, record: Record) -> Item:
+    def __call__(self, record: Record) -> EvalItem:
         spec = self.specs[record["dataset"]]
         image = load_image(record, spec.raster)
-        item = {**_about(record, image), "image": to_tensor(image.bands)[0]}
+        item: EvalItem = {**_about(record, image), "image": to_tensor(image.bands)[0]}
         if image.valid is not None:
             item["valid"] = torch.from_numpy(image.valid)
         if "sem_seg_file_name" in record:
@@ -145,7 +151,7 @@ def to_tensor(*images: np.ndarray) -> Tensor:
     return torch.from_numpy(planes)
 
 
-def _about(record: Record, image: Pixels) -> Item:
+def _about(record: Record, image: Pixels) -> Source:
     """What an item says of its source: names, and the size before any scaling, in pixels."""
     return {
         "file_name": record["file_name"],

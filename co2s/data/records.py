@@ -7,12 +7,11 @@ labelled, and for a window of a larger image `window` (y, x, height, width) in p
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image
-
 from co2s.structures import windows
 
 from .patterns import Parts, match_pattern
-from .reading.rasters import is_raster, raster_size
+from .reading.coco import Annotations, check_listed, load_annotations
+from .reading.io import image_size
 from .spec import DatasetSpec
 from .splits import labeled_count, nested_choice, read_list
 
@@ -57,6 +56,8 @@ class DatasetFiles:
             record = self._record(image)
             if with_labels:
                 if label is None:
+                    label = self._annotated(image)
+                if label is None:
                     raise ValueError(f"{path}: {image} has no label beside it.")
                 record["sem_seg_file_name"] = str(self.root / label)
             records.append(record)
@@ -72,19 +73,49 @@ class DatasetFiles:
             in_train = not in_val if splits.train is None else _selected(parts, splits.train)
             if in_val if role == "val" else in_train:
                 record = self._record(image)
-                if layout.labels is not None:
-                    record["sem_seg_file_name"] = str(self.root / layout.labels.format(**parts))
+                label = self._label(image, parts)
+                if label is not None:
+                    record["sem_seg_file_name"] = str(self.root / label)
                 pairs.append((record, parts))
+        if self.spec.labels.file is not None:
+            images = [record["file_name"] for record, _ in pairs]
+            check_listed(
+                self._annotations(self.spec.labels.file), images, all_of_them=role == "val"
+            )
         return [(window, parts) for record, parts in pairs for window in self._cut([record])]
+
+    def _label(self, image: str, parts: Parts) -> str | None:
+        """The file with the image's classes, relative to the root; None where it has none."""
+        assert self.spec.layout is not None
+        if self.spec.labels.file is not None:
+            return self._annotated(image)
+        pattern = self.spec.layout.labels
+        return None if pattern is None else pattern.format(**parts)
+
+    def _annotated(self, image: str) -> str | None:
+        """The annotation file, if the dataset has one and it lists the image."""
+        file = self.spec.labels.file
+        if file is None or self._annotations(file).find(str(self.root / image)) is None:
+            return None
+        return file
+
+    def _annotations(self, file: str) -> Annotations:
+        path = self._existing_root() / file
+        if not path.is_file():
+            raise FileNotFoundError(f"The annotation file {path} (labels.file) is missing.")
+        return load_annotations(str(path))
 
     def _chosen(self, found: list[tuple[Record, Parts]], split: str) -> set[int]:
         """Positions of the labelled records: a nested choice among those that have a mask."""
         masked = {path: Path(path).is_file() for path in {_label(record) for record, _ in found}}
+        masked[""] = False  # of images that no annotation file lists
         able = [number for number, (record, _) in enumerate(found) if masked[_label(record)]]
         spread = self.spec.splits.spread
         groups = [found[number][1][spread] if spread else "" for number in able]
+        names = [found[number][0]["image_id"] for number in able]
         count = labeled_count(split, len(able))
-        return {able[position] for position in nested_choice(groups, count, self.spec.splits.seed)}
+        chosen = nested_choice(names, groups, count, self.spec.splits.seed)
+        return {able[position] for position in chosen}
 
     def _more(self) -> list[Record]:
         """Records of the images that `layout.unlabeled` names."""
@@ -107,19 +138,13 @@ class DatasetFiles:
             return
         side = layout.window
         for record in records:
-            for top, left, bottom, right in windows(*self._size(record["file_name"]), side, side):
+            size = image_size(record["file_name"], self.spec.raster)
+            for top, left, bottom, right in windows(*size, side, side):
                 # The last of a row or column is shifted back where it is off the grid.
                 if layout.cover or (top % side == 0 and left % side == 0):
                     image_id = f"{record['image_id']}@{top}_{left}"
                     window = (top, left, bottom - top, right - left)
                     yield {**record, "image_id": image_id, "window": window}
-
-    def _size(self, path: str) -> tuple[int, int]:
-        """Height and width in pixels, from the header."""
-        if is_raster(path, self.spec.raster):
-            return raster_size(path)
-        with Image.open(path) as image:
-            return image.height, image.width
 
     def _existing_root(self) -> Path:
         if not self.root.is_dir():
@@ -136,7 +161,7 @@ def _selected(parts: Parts, selection: dict[str, tuple[str, ...]]) -> bool:
 
 
 def _label(record: Record) -> str:
-    return record["sem_seg_file_name"]
+    return record.get("sem_seg_file_name", "")
 
 
 def _without_label(record: Record) -> Record:

@@ -1,5 +1,6 @@
-"""Splits: list files of samples, their names and sizes, and seeded nested choices of samples."""
+"""Splits: lists of samples, their names and sizes, and seeded nested choices of samples."""
 
+import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
@@ -8,14 +9,15 @@ from itertools import zip_longest
 from math import floor
 from pathlib import Path
 
-import numpy as np
+from .text import read_text
 
 
 def read_list(path: Path) -> list[tuple[str, str | None]]:
-    """Samples of a list file: (image, label or None), one line `images/NAME labels/NAME` each.
+    """Samples of a split list: (image, label or None), one line `images/NAME labels/NAME` each.
 
     A space separates the two, or a tab where names hold spaces (method section 4).
-    FileNotFoundError where the list is missing, ValueError with the number of a senseless line.
+    FileNotFoundError where the list is missing, ValueError with the number of a senseless line and
+    for a file that is no text (`read_text`).
     """
     if not path.is_file():
         raise FileNotFoundError(
@@ -23,7 +25,7 @@ def read_list(path: Path) -> list[tuple[str, str | None]]:
             "or `images/NAME` for samples without a label."
         )
     samples = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         columns = line.strip().split("\t") if "\t" in line else line.split()
@@ -37,7 +39,7 @@ def read_list(path: Path) -> list[tuple[str, str | None]]:
 
 
 def list_line(image: str, label: str | None = None) -> str:
-    """The line of a list file that `read_list` takes apart again; ValueError where none can be."""
+    """The line of a split list that `read_list` takes apart again; ValueError where none can be."""
     names = [image] if label is None else [image, label]
     for name in names:
         if name != name.strip() or len(name.splitlines()) != 1 or "\t" in name:
@@ -68,21 +70,36 @@ def labeled_count(fraction: str, available: int) -> int:
     if match is None or not 0 < int(match[1]) <= int(match[2]):
         raise ValueError(
             f'The split name "{fraction}" is no fraction: write "1_8" for one labelled sample '
-            "in eight, or keep the split in list files."
+            "in eight, or keep the samples in split lists."
         )
     return available * int(match[1]) // int(match[2])
 
 
-def nested_choice(groups: Sequence[Hashable], count: int, seed: int) -> set[int]:
-    """Positions of `count` samples, dealt evenly over their groups.
+def seeded_order(names: Sequence[str], seed: int) -> list[int]:
+    """Positions in a random order that depends on seed and names alone.
+
+    By hash, not by a generator: the same with every version of NumPy, and one name more or less
+    moves no other.
+    """
+
+    def rank(position: int) -> bytes:
+        text = f"{seed} {names[position]}"
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+
+    return sorted(range(len(names)), key=rank)
+
+
+def nested_choice(
+    names: Sequence[str], groups: Sequence[Hashable], count: int, seed: int
+) -> set[int]:
+    """Positions of `count` samples, spread evenly over their groups.
 
     `groups` holds each sample's group. With the same seed a smaller choice is contained in every
     larger one.
     """
-    rng = np.random.default_rng(seed)
     members: dict[Hashable, list[int]] = defaultdict(list)
-    for position in rng.permutation(len(groups)):
-        members[groups[position]].append(int(position))
+    for position in seeded_order(names, seed):
+        members[groups[position]].append(position)
     rounds = zip_longest(*members.values())
-    order = [position for deal in rounds for position in deal if position is not None]
+    order = [position for turn in rounds for position in turn if position is not None]
     return set(order[:count])

@@ -11,8 +11,10 @@ import numpy as np
 from torch.utils.data import Dataset, Sampler
 
 from co2s.d2 import TrainingSampler, comm
+from co2s.structures import LabeledItem, UnlabeledItem
 
-from .mapper import Item, LabeledMapper, UnlabeledMapper
+from .failures import item_or_failure
+from .mapper import LabeledMapper, UnlabeledMapper
 from .records import Record
 
 Draw = tuple[int, int]  # position of a record, number of the draw
@@ -22,9 +24,11 @@ LABELED, UNLABELED = 0, 1  # numbers of the streams
 class DrawSampler(Sampler):
     """detectron2's endless shuffle, with the number of every draw."""
 
-    def __init__(self, size: int, seed: int, start: int = 0) -> None:
-        """start: draws this process has made before, for an exact resume."""
-        self.indices = TrainingSampler(size, shuffle=True, seed=seed)
+    def __init__(self, size: int, seed: int, stream: int, start: int = 0) -> None:
+        """stream: its number; start: draws this process has made before, for an exact resume."""
+        # Of (seed, stream): two pools of one size must not be walked in step.
+        mixed = np.random.SeedSequence((seed, stream)).generate_state(1)[0]
+        self.indices = TrainingSampler(size, shuffle=True, seed=int(mixed))
         self.start = start
 
     def __iter__(self) -> Iterator[Draw]:
@@ -36,6 +40,8 @@ class DrawSampler(Sampler):
 class LabeledDraws(Dataset):
     """Draws of labelled items."""
 
+    stream = LABELED
+
     def __init__(self, records: Sequence[Record], mapper: LabeledMapper, seed: int) -> None:
         self.records = records
         self.mapper = mapper
@@ -44,31 +50,22 @@ class LabeledDraws(Dataset):
     def __len__(self) -> int:
         return len(self.records)
 
-    def __getitem__(self, draw: Draw) -> Item:
+    def __getitem__(self, draw: Draw) -> LabeledItem:
         index, number = draw
-        rng = np.random.default_rng((self.seed, LABELED, number))
-        return self.mapper(self.records[index], rng)
+        rng = np.random.default_rng((self.seed, self.stream, number))
+        return item_or_failure(lambda: self.mapper(self.records[index], rng))
 
 
 class UnlabeledDraws(Dataset):
-    """Draws of unlabelled items, each with a CutMix partner.
+    """Draws of unlabelled items, each with the CutMix partner that the mapper's views ask for.
 
-    partner "other": another record; "same": the record itself, in another crop, as in the authors'
-    release. ValueError where there is no other.
+    ValueError where that is another record and there is none.
     """
 
-    def __init__(
-        self,
-        records: Sequence[Record],
-        mapper: UnlabeledMapper,
-        seed: int,
-        partner: str = "other",
-    ) -> None:
-        if partner not in ("other", "same"):
-            raise ValueError(
-                f'DATALOADER.CUTMIX_PARTNER must be "other" or "same", found "{partner}".'
-            )
-        if partner == "other" and len(records) < 2:
+    stream = UNLABELED
+
+    def __init__(self, records: Sequence[Record], mapper: UnlabeledMapper, seed: int) -> None:
+        if mapper.views.cutmix and mapper.views.partner == "other" and len(records) < 2:
             raise ValueError(
                 "CutMix needs a partner image, but the unlabelled pool holds only "
                 f"{records[0]['file_name']}. Add unlabelled images."
@@ -76,16 +73,16 @@ class UnlabeledDraws(Dataset):
         self.records = records
         self.mapper = mapper
         self.seed = seed
-        self.partner = partner
 
     def __len__(self) -> int:
         return len(self.records)
 
-    def __getitem__(self, draw: Draw) -> Item:
+    def __getitem__(self, draw: Draw) -> UnlabeledItem:
         index, number = draw
-        rng = np.random.default_rng((self.seed, UNLABELED, number))
+        rng = np.random.default_rng((self.seed, self.stream, number))
         other = index
-        if self.partner == "other":
+        if self.mapper.views.partner == "other" and len(self.records) > 1:
             other = int(rng.integers(len(self.records) - 1))
             other += other >= index
-        return self.mapper(self.records[index], self.records[other], rng)
+        pair = self.records[index], self.records[other]
+        return item_or_failure(lambda: self.mapper(*pair, rng))

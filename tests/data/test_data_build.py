@@ -12,8 +12,14 @@ from co2s.data import (
     build_train_loader,
     build_unlabeled_loader,
     iterations_per_epoch,
+    mapper,
+    register_datasets,
 )
-from co2s.data.streams import DrawSampler
+from co2s.data.streams import LABELED, UNLABELED, DrawSampler
+from co2s.structures import Views
+
+VIEWS = Views(strong=2, cutmix=True)
+SAME = Views(strong=2, cutmix=True, partner="same")
 
 
 def take(loader, count):
@@ -36,7 +42,7 @@ def be(monkeypatch, rank, world):
 
 def test_batches_pair_the_streams(toy, toy_cfg):
     toy()
-    for batch in take(build_train_loader(toy_cfg), 3):
+    for batch in take(build_train_loader(toy_cfg, VIEWS), 3):
         assert batch.keys() == {"labeled", "unlabeled"}
         assert [len(items) for items in batch.values()] == [2, 2]
         assert {"image", "sem_seg"} < batch["labeled"][0].keys()
@@ -46,7 +52,7 @@ def test_batches_pair_the_streams(toy, toy_cfg):
 def test_without_unlabelled_data_their_half_is_empty(toy, toy_cfg):
     toy()
     toy_cfg.DATASETS.UNLABELED = ()
-    batch = take(build_train_loader(toy_cfg), 1)[0]
+    batch = take(build_train_loader(toy_cfg, VIEWS), 1)[0]
     assert len(batch["labeled"]) == 2
     assert batch["unlabeled"] == []
     assert iterations_per_epoch(toy_cfg) == 2  # 3 labelled images
@@ -55,7 +61,7 @@ def test_without_unlabelled_data_their_half_is_empty(toy, toy_cfg):
 def test_an_epoch_walks_the_unlabelled_pool_once(toy, toy_cfg):
     toy(train=11)  # 5 labelled, 6 unlabelled
     assert iterations_per_epoch(toy_cfg) == 3
-    batches = take(build_unlabeled_loader(toy_cfg), 6)
+    batches = take(build_unlabeled_loader(toy_cfg, VIEWS), 6)
     for epoch in (batches[:3], batches[3:]):
         assert len({item["image_id"] for items in epoch for item in items}) == 6
     toy_cfg.SOLVER.IMS_PER_BATCH = 4
@@ -64,15 +70,15 @@ def test_an_epoch_walks_the_unlabelled_pool_once(toy, toy_cfg):
 
 def test_workers_do_not_change_the_batches(toy, toy_cfg):
     toy()
-    alone = take(build_train_loader(toy_cfg), 3)
+    alone = take(build_train_loader(toy_cfg, VIEWS), 3)
     toy_cfg.DATALOADER.NUM_WORKERS = 2
-    assert same(take(build_train_loader(toy_cfg), 3), alone)
+    assert same(take(build_train_loader(toy_cfg, VIEWS), 3), alone)
 
 
 def test_the_global_generator_is_left_alone(toy, toy_cfg):
     toy()
     torch.manual_seed(5)
-    take(build_train_loader(toy_cfg), 1)
+    take(build_train_loader(toy_cfg, VIEWS), 1)
     drawn = torch.rand(1)
     torch.manual_seed(5)
     assert torch.equal(torch.rand(1), drawn)
@@ -81,48 +87,70 @@ def test_the_global_generator_is_left_alone(toy, toy_cfg):
 def test_processes_share_the_batch_of_one(toy, toy_cfg, monkeypatch):
     toy()
     toy_cfg.SOLVER.IMS_PER_BATCH = 4
-    whole = take(build_train_loader(toy_cfg), 3)
+    whole = take(build_train_loader(toy_cfg, VIEWS), 3)
     parts = []
     for rank in (0, 1):
         be(monkeypatch, rank, 2)
-        parts.append(take(build_train_loader(toy_cfg), 3))
+        parts.append(take(build_train_loader(toy_cfg, VIEWS), 3))
     for step, batch in enumerate(whole):
         for stream, items in batch.items():
             first, second = (part[step][stream] for part in parts)
             assert same([first[0], second[0], first[1], second[1]], items)
 
 
+def parts(cfg):
+    """Steps 3 and 4, begun there and begun at the start."""
+    begun_there = take(build_train_loader(cfg, VIEWS, 3), 2)
+    return begun_there, take(build_train_loader(cfg, VIEWS), 5)[3:]
+
+
 def test_resume_continues_exactly(toy, toy_cfg, monkeypatch):
     toy()
-    assert same(take(build_train_loader(toy_cfg, 3), 2), take(build_train_loader(toy_cfg), 5)[3:])
+    assert same(
+        take(build_train_loader(toy_cfg, VIEWS, 3), 2),
+        take(build_train_loader(toy_cfg, VIEWS), 5)[3:],
+    )
     toy_cfg.SOLVER.IMS_PER_BATCH = 4
     be(monkeypatch, 1, 2)
-    assert same(take(build_train_loader(toy_cfg, 3), 2), take(build_train_loader(toy_cfg), 5)[3:])
+    assert same(
+        take(build_train_loader(toy_cfg, VIEWS, 3), 2),
+        take(build_train_loader(toy_cfg, VIEWS), 5)[3:],
+    )
 
 
 def test_draws_are_numbered_over_all_processes(monkeypatch):
     numbers = []
     for rank in range(3):
         be(monkeypatch, rank, 3)
-        numbers += [number for _, number in take(DrawSampler(5, seed=0, start=2), 4)]
+        numbers += [number for _, number in take(DrawSampler(5, seed=0, stream=0, start=2), 4)]
     assert sorted(numbers) == list(range(6, 18))
 
 
 def test_seeds_decide(toy, toy_cfg):
     toy()
-    first = take(build_train_loader(toy_cfg), 1)
-    assert same(take(build_train_loader(toy_cfg), 1), first)
+    first = take(build_train_loader(toy_cfg, VIEWS), 1)
+    assert same(take(build_train_loader(toy_cfg, VIEWS), 1), first)
     toy_cfg.SEED = 8
-    assert not same(take(build_train_loader(toy_cfg), 1), first)
+    assert not same(take(build_train_loader(toy_cfg, VIEWS), 1), first)
     toy_cfg.SEED = -1
-    one, other = (take(build_train_loader(toy_cfg), 1) for _ in range(2))
-    assert not same(one, other)
+    with pytest.raises(ValueError, match=r"SEED is -1.*load_cfg"):
+        build_train_loader(toy_cfg, VIEWS)
+
+
+def test_pools_of_one_size_are_not_walked_in_step():
+    """Each labelled image would always meet the same unlabelled one."""
+    labeled, unlabeled = (
+        [index for index, _ in take(DrawSampler(6, seed=0, stream=stream), 24)]
+        for stream in (LABELED, UNLABELED)
+    )
+    assert labeled != unlabeled
+    assert len({*zip(labeled, unlabeled, strict=True)}) > 6
 
 
 def test_the_same_image_is_drawn_differently_each_time(toy, toy_cfg):
     toy(train=2)
     toy_cfg.DATASETS.UNLABELED = ()
-    batches = take(build_train_loader(toy_cfg), 2)
+    batches = take(build_train_loader(toy_cfg, VIEWS), 2)
     assert not torch.equal(batches[0]["labeled"][0]["image"], batches[1]["labeled"][0]["image"])
 
 
@@ -133,14 +161,15 @@ def test_an_uneven_batch_is_refused(toy, toy_cfg, monkeypatch):
         build_labeled_loader(toy_cfg)
 
 
-def pairs(cfg):
-    items = [item for items in take(build_unlabeled_loader(cfg), 12) for item in items]
+def pairs(cfg, views):
+    cfg.INPUT.CUTMIX.PROB = 1.0
+    items = [item for items in take(build_unlabeled_loader(cfg, views), 12) for item in items]
     return [(item["image_id"], item["partner"]["image_id"]) for item in items]
 
 
 def test_partners_are_other_images(toy, toy_cfg):
     toy()
-    drawn = pairs(toy_cfg)
+    drawn = pairs(toy_cfg, VIEWS)
     assert all(own != partner for own, partner in drawn)
     assert len({partner for _, partner in drawn}) == 3
     assert len(set(drawn)) > 3  # an image does not keep its partner
@@ -148,21 +177,47 @@ def test_partners_are_other_images(toy, toy_cfg):
 
 def test_partners_as_in_the_release_are_other_crops_of_the_image(toy, toy_cfg):
     toy()
-    toy_cfg.DATALOADER.CUTMIX_PARTNER = "same"
-    assert all(own == partner for own, partner in pairs(toy_cfg))
-    item = take(build_unlabeled_loader(toy_cfg), 1)[0][0]
+    assert all(own == partner for own, partner in pairs(toy_cfg, SAME))
+    item = take(build_unlabeled_loader(toy_cfg, SAME), 1)[0][0]
     assert not torch.equal(item["image"], item["partner"]["image"])
 
 
 def test_a_single_unlabelled_image_has_no_partner(toy, toy_cfg):
     toy(train=2)
     with pytest.raises(ValueError, match=r"CutMix needs a partner.*01\.png|.*00\.png"):
-        build_unlabeled_loader(toy_cfg)
-    toy_cfg.DATALOADER.CUTMIX_PARTNER = "same"
-    assert take(build_unlabeled_loader(toy_cfg), 1)
-    toy_cfg.DATALOADER.CUTMIX_PARTNER = "none"
+        build_unlabeled_loader(toy_cfg, VIEWS)
+    assert take(build_unlabeled_loader(toy_cfg, SAME), 1)
+    assert take(build_unlabeled_loader(toy_cfg, Views()), 1), "no CutMix, no partner"
     with pytest.raises(ValueError, match='"other" or "same", found "none"'):
-        build_unlabeled_loader(toy_cfg)
+        Views(partner="none")
+
+
+def test_no_more_is_made_than_the_method_looks_at(toy, toy_cfg):
+    toy()
+    item = take(build_unlabeled_loader(toy_cfg, Views()), 1)[0][0]
+    assert not {"strong", "cutmix", "partner"} & item.keys()
+    item = take(build_unlabeled_loader(toy_cfg, Views(strong=1, cutmix=True)), 1)[0][0]
+    assert len(item["strong"]) == len(item["cutmix"]) == len(item["partner"]["strong"]) == 1
+    assert take(build_train_loader(toy_cfg, None), 1)[0]["unlabeled"] == []
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_that_cannot_be_read_is_named_without_the_workers_traceback(toy, toy_cfg, workers):
+    root = toy()
+    toy_cfg.DATALOADER.NUM_WORKERS = workers
+    for path in root.glob("val/images/*"):
+        path.write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"val/images/0\d\.png") as caught:
+        list(build_test_loader(toy_cfg, "toy_val"))
+    assert "Traceback" not in str(caught.value)
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(toy, toy_cfg, monkeypatch):
+    toy()
+    monkeypatch.setattr(mapper, "load_image", lambda *_: int("no number"))
+    with pytest.raises(ValueError, match="invalid literal") as caught:
+        list(build_test_loader(toy_cfg, "toy_val"))
+    assert any(entry.name == "<lambda>" for entry in caught.traceback)
 
 
 def test_every_test_image_comes_exactly_once(toy, toy_cfg, monkeypatch):
@@ -182,6 +237,7 @@ def test_datasets_root_is_used(toy, toy_cfg, tmp_path):
     moved = tmp_path / "elsewhere"
     root.rename(moved)
     toy_cfg.DATASETS.ROOT = str(moved)
+    register_datasets(toy_cfg)
     item = take(build_labeled_loader(toy_cfg), 1)[0][0]
     assert item["file_name"].startswith(str(moved))
 

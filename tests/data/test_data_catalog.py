@@ -159,3 +159,23 @@ def test_without_a_train_selection_all_but_val_trains(toy):
     toy(splits={"fractions": ["1_2"], "val": {"set": ["val"]}})
     assert len(get_records("toy_1_2_labeled")) + len(get_records("toy_1_2_unlabeled")) == 6
     assert len(get_records("toy_val")) == 2
+
+
+def test_a_dataset_is_listed_once_until_its_root_is_set_anew(toy, monkeypatch):
+    from co2s.data.records import DatasetFiles
+
+    root = toy()
+    listed = []
+    for role in ("labeled", "unlabeled", "val"):
+        real = getattr(DatasetFiles, role)
+        monkeypatch.setattr(
+            DatasetFiles, role, lambda *a, real=real, role=role: listed.append(role) or real(*a)
+        )
+    for _ in range(3):
+        get_records("toy_val")
+        get_records("toy_1_2_labeled")
+        DatasetCatalog.get("toy_val")
+    assert sorted(listed) == ["labeled", "unlabeled", "val"]
+    set_root("toy", root)
+    get_records("toy_val")
+    assert listed.count("val") == 2

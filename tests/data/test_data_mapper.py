@@ -8,7 +8,11 @@ import numpy as np
 import torch
 
 from co2s.data import EvalMapper, LabeledMapper, UnlabeledMapper, get_records
+from co2s.data import mapper as mapping
 from co2s.data.reading import samples
+from co2s.structures import Views
+
+VIEWS = Views(strong=2, cutmix=True)
 
 
 def rng(seed=0):
@@ -47,7 +51,7 @@ def test_unlabelled_item(toy, toy_cfg):
     toy_cfg.INPUT.RESIZE = "none"
     toy_cfg.INPUT.CUTMIX.PROB = 1.0
     record, partner = get_records("toy_1_2_unlabeled")[:2]
-    item = UnlabeledMapper(toy_cfg, toy_cfg.DATASETS.UNLABELED)(record, partner, rng())
+    item = UnlabeledMapper(toy_cfg, toy_cfg.DATASETS.UNLABELED, VIEWS)(record, partner, rng())
     for views in (item, item["partner"]):
         check(views["image"], torch.uint8, 3, 32, 32)
         check(views["strong"], torch.uint8, 2, 3, 32, 32)
@@ -69,7 +73,7 @@ def test_strong_views_show_the_crop_of_the_weak_view(toy, toy_cfg):
     toy_cfg.INPUT.STRONG.GRAY_PROB = 0.0
     toy_cfg.INPUT.STRONG.BLUR_PROB = 0.0
     record, partner = get_records("toy_1_2_unlabeled")[:2]
-    item = UnlabeledMapper(toy_cfg, toy_cfg.DATASETS.UNLABELED)(record, partner, rng())
+    item = UnlabeledMapper(toy_cfg, toy_cfg.DATASETS.UNLABELED, VIEWS)(record, partner, rng())
     for views in (item, item["partner"]):
         assert torch.equal(views["strong"], torch.stack([views["image"]] * 2))
 
@@ -78,7 +82,7 @@ def test_unlabelled_images_need_no_label_files(toy, toy_cfg):
     root = toy()
     records = get_records("toy_1_2_unlabeled")
     shutil.rmtree(root / "train" / "labels")
-    UnlabeledMapper(toy_cfg, toy_cfg.DATASETS.UNLABELED)(records[0], records[1], rng())
+    UnlabeledMapper(toy_cfg, toy_cfg.DATASETS.UNLABELED, VIEWS)(records[0], records[1], rng())
 
 
 def test_unlabelled_items_open_no_label(toy, toy_cfg, monkeypatch):
@@ -97,7 +101,7 @@ def test_unlabelled_items_open_no_label(toy, toy_cfg, monkeypatch):
     for number, record in enumerate(get_records("toy_1_2_unlabeled")):
         # even a record that names a label, as from a list file, keeps it shut
         record = {**record, "sem_seg_file_name": "/nowhere/label.png"}
-        UnlabeledMapper(toy_cfg, toy_cfg.DATASETS.UNLABELED)(record, record, rng(number))
+        UnlabeledMapper(toy_cfg, toy_cfg.DATASETS.UNLABELED, VIEWS)(record, record, rng(number))
     assert any("/images/" in path for path in opened)
     assert not [path for path in opened if "/labels/" in path or "label.png" in path]
 
@@ -110,15 +114,17 @@ def test_evaluation_item(toy, toy_cfg):
     check(item["sem_seg"], torch.int64, 41, 50)
     assert (item["image"][0].long() == 50 + 100 * item["sem_seg"].long()).all()
     assert (item["height"], item["width"]) == (41, 50)
-    del record["sem_seg_file_name"]
-    assert "sem_seg" not in EvalMapper(toy_cfg, ["toy_val"])(record)
+    unlabeled = {key: value for key, value in record.items() if key != "sem_seg_file_name"}
+    assert "sem_seg" not in EvalMapper(toy_cfg, ["toy_val"])(unlabeled)
 
 
 def test_a_labelled_image_is_decoded_once(toy, toy_cfg, monkeypatch):
     toy()
     record, opened = get_records("toy_1_2_labeled")[0], []
     real = samples.read_image
-    monkeypatch.setattr(samples, "read_image", lambda path: opened.append(path) or real(path))
+    monkeypatch.setattr(
+        samples, "read_image", lambda path, *more: opened.append(path) or real(path, *more)
+    )
     mapper = LabeledMapper(toy_cfg, ["toy_1_2_labeled"])
     first, second = mapper(record, rng(1)), mapper(record, rng(1))
     assert len(opened) == 1
@@ -129,15 +135,24 @@ def test_a_labelled_image_is_decoded_once(toy, toy_cfg, monkeypatch):
     assert len(opened) == 3
 
 
-def test_a_partner_s_view_that_nobody_sees_is_the_plain_one(toy, toy_cfg):
+def test_of_a_partner_only_what_is_pasted_is_made(toy, toy_cfg, monkeypatch):
     toy()
     records = get_records("toy_1_2_unlabeled")
-    mapper = UnlabeledMapper(toy_cfg, toy_cfg.DATASETS.UNLABELED)
-    plain = 0
-    for number in range(20):
+    mapper = UnlabeledMapper(toy_cfg, toy_cfg.DATASETS.UNLABELED, VIEWS)
+    read, plain, alone = [], 0, 0
+    real = mapping.load_image
+    monkeypatch.setattr(mapping, "load_image", lambda *a: read.append(a) or real(*a))
+    for number in range(40):
+        read.clear()
         item = mapper(records[0], records[1], rng(number))
-        for box, view in zip(item["cutmix"], item["partner"]["strong"], strict=True):
-            same = torch.equal(view, item["partner"]["image"])
+        boxes, partner = item["cutmix"], item["partner"]
+        assert len(read) == (2 if boxes.any() else 1)
+        if not boxes.any():
+            alone += 1
+            continue
+        for box, view in zip(boxes, partner["strong"], strict=True):
+            same = torch.equal(view, partner["image"])
             assert same or box.any()
             plain += same
-    assert 10 < plain < 35  # half of the boxes are empty, and a fifth of the views change nothing
+    assert 4 < alone < 18  # of 40, each box empty with 1/2
+    assert 10 < plain < 40  # a third of the rest, and a fifth of the views change nothing

@@ -32,6 +32,14 @@ def test_patterns(tmp_path, pattern, found):
     assert matches == found
 
 
+@pytest.mark.parametrize("pattern", ["{a}/{b}.png", "**/{b}.png", "*/*.png", "x/?*.png"])
+def test_hidden_files_of_other_systems_are_passed_over(tmp_path, pattern):
+    for path in ("x/1.png", "x/._1.png", "x/.DS_Store", ".cache/1.png"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text("")
+    assert [path for path, _ in match_pattern(tmp_path, pattern)] == ["x/1.png"]
+
+
 def test_folders_without_masks_join_the_unlabelled(tmp_path, clean_catalog):
     for number in range(4):
         write_pair(tmp_path / "train", f"{number}", number)

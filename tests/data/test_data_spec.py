@@ -42,7 +42,7 @@ def test_label_shift_is_as_in_the_paper():
         ({"colour": 1}, r"unknown key \['colour'\] in the file"),
         ({"labels": {"encoding": "index", "ofset": 1}}, r"unknown key \['ofset'\] in labels"),
         ({"labels": None}, r"missing key \['labels'\]"),
-        ({"labels": {"encoding": "rgb"}}, '"index" or "color"'),
+        ({"labels": {"encoding": "rgb"}}, '"index", "color", "coco"'),
         ({"labels": {"encoding": "index", "map": {1: 2}}}, r"classes 0\.\.1"),
         ({"labels": {"encoding": "color", "ignore": [[0, 0, 200]]}}, "share a colour"),
         ({"labels": {"encoding": "color", "ignore": [0]}}, r"\[r, g, b\]"),

@@ -4,7 +4,14 @@ from itertools import pairwise
 
 import pytest
 
-from co2s.data.splits import labeled_count, list_line, nested_choice, read_list, split_name
+from co2s.data.splits import (
+    labeled_count,
+    list_line,
+    nested_choice,
+    read_list,
+    seeded_order,
+    split_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,19 +33,46 @@ def test_a_name_that_is_no_fraction(name):
         labeled_count(name, 10)
 
 
+NAMES = [f"images/{number}.png" for number in range(50)]
+
+
 def test_smaller_choices_are_contained_in_larger_ones():
-    choices = [nested_choice([""] * 50, count, seed=3) for count in (3, 6, 12, 50)]
+    choices = [nested_choice(NAMES, [""] * 50, count, seed=3) for count in (3, 6, 12, 50)]
     assert [len(choice) for choice in choices] == [3, 6, 12, 50]
     for smaller, larger in pairwise(choices):
         assert smaller < larger
-    assert nested_choice([""] * 50, 6, seed=3) == choices[1]
-    assert nested_choice([""] * 50, 6, seed=4) != choices[1]
+    assert nested_choice(NAMES, [""] * 50, 6, seed=3) == choices[1]
+    assert nested_choice(NAMES, [""] * 50, 6, seed=4) != choices[1]
 
 
-def test_a_choice_is_dealt_evenly_over_the_groups():
+def test_choices_over_groups_are_even_and_nested():
     groups = ["a"] * 30 + ["b"] * 10 + ["c"] * 2
-    chosen = [groups[position] for position in nested_choice(groups, 12, seed=0)]
-    assert {name: chosen.count(name) for name in "abc"} == {"a": 5, "b": 5, "c": 2}
+    choices = [nested_choice(NAMES[:42], groups, count, seed=0) for count in range(43)]
+    counts = [[groups[n] for n in choice] for choice in choices]
+    assert {name: counts[12].count(name) for name in "abc"} == {"a": 5, "b": 5, "c": 2}
+    for smaller, larger in pairwise(choices):
+        assert smaller < larger
+
+
+def test_an_order_is_of_seed_and_names_alone():
+    names = ["a.png", "b.png", "c.png", "d.png", "ä.png"]
+    assert seeded_order(names, 0) == [3, 4, 1, 0, 2]  # on every machine, with every NumPy
+    assert seeded_order(names, 1) != seeded_order(names, 0)
+    order = [names[n] for n in seeded_order(names, 0)]
+    fewer = [name for name in names if name != "b.png"]
+    assert [fewer[n] for n in seeded_order(fewer, 0)] == [n for n in order if n != "b.png"]
+
+
+def test_one_sample_less_moves_no_other():
+    chosen = {NAMES[n] for n in nested_choice(NAMES, [""] * 50, 10, seed=0)}
+    gone = min(chosen)
+    rest = [name for name in reversed(NAMES) if name != gone]
+    fewer = {rest[n] for n in nested_choice(rest, [""] * 49, 9, seed=0)}
+    assert fewer == chosen - {gone}
+
+
+def test_names_that_are_no_unicode_have_an_order_too():
+    assert sorted(seeded_order(["a.png", "b\udcff.png"], 0)) == [0, 1]
 
 
 def test_lists_of_pairs_of_images_alone_and_of_names_with_spaces(tmp_path):
@@ -57,6 +91,24 @@ def test_wrong_lists_are_named(tmp_path):
         read_list(path)
     path.write_text("a.png a.png\nmy image.png my label.png\n")
     with pytest.raises(ValueError, match=r"val\.txt, line 2.*tab"):
+        read_list(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_lists_of_other_editors(tmp_path, encoding):
+    path = tmp_path / "val.txt"
+    path.write_bytes("images/é.png labels/é.png\r\nimages/2.png\r\n".encode(encoding))
+    assert read_list(path) == [("images/é.png", "labels/é.png"), ("images/2.png", None)]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [("latin-1", "no text in UTF-8: byte 0xe9 at position 7"), ("utf-16-le", "zero bytes")],
+)
+def test_lists_in_another_encoding_are_named(tmp_path, encoding, words):
+    path = tmp_path / "val.txt"
+    path.write_bytes(("images/é.png" if encoding == "latin-1" else "images/a.png").encode(encoding))
+    with pytest.raises(ValueError, match=rf"val\.txt is .*{words}.*Save it as UTF-8"):
         read_list(path)
 
 

@@ -1,4 +1,4 @@
-"""Masks that are rasters: read on the pixel grid of their image, whatever their own."""
+"""Masks that are rasters: as they are, or on the pixel grid of their image, whatever their own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,66 +8,120 @@ import numpy as np
 
 from co2s.optional import import_extra
 
-from .rasters import Window, opened, rasterio_window
+from .rasters import Window, is_alpha, opened, ordered_bounds, palette_of, rasterio_window
+from .raw_mask import RawMask, holds_colors, holds_numbers, known_or_none, lacks_band
 
 
-def read_label_raster(
-    path: str, bands: tuple[int, ...], image: str, window: Window | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """A mask's raw bands (C, H, W) on the image's pixel grid, and where it has any (H, W) bool.
+def read_raster_mask(
+    path: str,
+    encoding: str,
+    band: int | None = None,
+    image: str | None = None,
+    window: Window | None = None,
+) -> RawMask:
+    """The mask of a raster: `encoding` "index" or "color", `band` from 1 on of "index".
 
-    A mask with another CRS or grid is brought onto the image's, nearest neighbour. ValueError
-    where the two do not overlap.
+    With `image`, a raster too, the mask is read on the image's grid: one with another CRS or grid
+    is brought onto it, nearest neighbour. Only the window is read. ValueError where the two do not
+    overlap, and where the file does not hold what it should.
     """
-    with opened(path) as label, opened(image) as source, _on_grid(label, source, path) as aligned:
+    with opened(path) as label, _on_grid(label, path, image) as aligned:
+        bands = _bands(label, encoding, band, path)
+        palette = palette_of(label) if bands == [1] else None
         place = rasterio_window(window)
-        if len(bands) == 3 and label.count == 1 and (palette := _palette(label)) is not None:
-            known = aligned.read_masks(1, window=place) > 0
-            return palette[aligned.read(1, window=place)].transpose(2, 0, 1), known
-        if max(bands) > label.count:
-            raise ValueError(
-                f"{path} has {label.count} bands; its dataset's `labels` ask for {list(bands)}."
-            )
-        known = aligned.read_masks(list(bands), window=place) > 0
-        return aligned.read(list(bands), window=place), known.any(axis=0)
+        raw = aligned.read(bands, window=place)
+        known = _known(label, aligned, bands, place, raw.shape[1:])
+        nodata = label.nodatavals[bands[0] - 1]
+    if palette is not None:
+        colors = palette[raw[0]]
+        known = known & (colors[..., 3] > 0)
+        raw = colors[..., :3].transpose(2, 0, 1) if encoding == "color" else raw
+        nodata = None if encoding == "color" else nodata
+    values = _colors(raw, known, path) if encoding == "color" else _numbers(raw, known, path)
+    return RawMask(values, known_or_none(known), nodata)
 
 
-def _palette(label: Any) -> np.ndarray | None:
-    """The colours (256, 3) uint8 of a palette raster, None where it has none."""
-    try:
-        colors = label.colormap(1)
-    except ValueError:  # rasterio's word for: no palette
-        return None
-    palette = np.zeros((256, 3), np.uint8)
-    for number, color in colors.items():
-        palette[number] = color[:3]
-    return palette
+def _bands(label: Any, encoding: str, band: int | None, path: str) -> list[int]:
+    """The bands to read: one, or three where they are colours or may be."""
+    if encoding == "color":
+        return [1, 2, 3] if label.count >= 3 else [1]
+    if band is not None:
+        if band > label.count:
+            raise lacks_band(path, label.count, band)
+        return [band]
+    shown = [interpretation.name for interpretation in label.colorinterp[:3]]
+    return [1, 2, 3] if shown == ["red", "green", "blue"] else [1]
+
+
+def _colors(raw: np.ndarray, known: np.ndarray, path: str) -> np.ndarray:
+    """(H, W, 3) uint8 of (1 or 3, H, W)."""
+    colors = np.broadcast_to(raw, (3, *raw.shape[1:]))
+    with np.errstate(invalid="ignore"):
+        narrow = colors.astype(np.uint8)
+    if raw.dtype != np.uint8 and (narrow != colors)[:, known].any():
+        raise holds_numbers(path, str(raw.dtype))
+    return narrow.transpose(1, 2, 0)
+
+
+def _numbers(raw: np.ndarray, known: np.ndarray, path: str) -> np.ndarray:
+    """(H, W) of (1, H, W), or of three bands that say the same."""
+    if len(raw) > 1 and (raw != raw[:1])[:, known].any():
+        raise holds_colors(path)
+    return raw[0]
+
+
+def _known(
+    label: Any, aligned: Any, bands: list[int], window: Any, shape: tuple[int, ...]
+) -> np.ndarray:
+    """(H, W) bool by mask band, alpha and, where the mask is warped, by what it covers."""
+    flags = {flag.name for flags in label.mask_flag_enums for flag in flags}
+    alphas = [n for n in range(1, label.count + 1) if is_alpha(label, n)]
+    if aligned is not label:  # read as a band: of other than 8 bits GDAL takes no alpha for a mask
+        return aligned.read(alphas[0] if alphas else aligned.count, window=window) > 0
+    named = "alpha" in flags and set(alphas) & set(bands)
+    if "per_dataset" not in flags or named:
+        return np.ones(shape, bool)
+    return label.dataset_mask(window=window) > 0
 
 
 @contextmanager
-def _on_grid(label: Any, image: Any, path: str) -> Iterator[Any]:
+def _on_grid(label: Any, path: str, image: str | None) -> Iterator[Any]:
     """The mask as it is where it has the image's grid, else seen through a warp onto it."""
-    same_size = label.shape == image.shape
-    if same_size and (label.crs is None or image.crs is None or _same_place(label, image)):
+    if image is None:
         yield label
         return
-    if label.crs is None or image.crs is None:
+    with opened(image) as source:
+        if not _needs_warp(label, source, path, image):
+            yield label
+            return
+        warp = import_extra("rasterio.vrt", "geo").WarpedVRT
+        with warp(
+            label,
+            crs=source.crs,
+            transform=source.transform,
+            width=source.width,
+            height=source.height,
+            # What is nodata is for the dataset's spec to say: alpha is what the mask covers.
+            src_nodata=None,
+            nodata=None,
+            add_alpha=not any(is_alpha(label, n) for n in range(1, label.count + 1)),
+        ) as aligned:
+            yield aligned
+
+
+def _needs_warp(label: Any, source: Any, path: str, image: str) -> bool:
+    """ValueError where a warp is needed and cannot be."""
+    placeless = label.crs is None or source.crs is None
+    if label.shape == source.shape and (placeless or _same_place(label, source)):
+        return False
+    if placeless:
         raise ValueError(
-            f"{path} is {label.height} x {label.width} pixels, its image {image.name} "
-            f"{image.height} x {image.width}, and one of them has no CRS. Give both the same size, "
-            "or both a georeference."
+            f"{path} is {label.height} x {label.width} pixels, its image {image} "
+            f"{source.height} x {source.width}, and one of them has no CRS. Give both the same "
+            "size, or both a georeference."
         )
-    _check_overlap(label, image, path)
-    warp = import_extra("rasterio.vrt", "geo").WarpedVRT
-    with warp(
-        label,
-        crs=image.crs,
-        transform=image.transform,
-        width=image.width,
-        height=image.height,
-        add_alpha=label.nodata is None,
-    ) as aligned:
-        yield aligned
+    _check_overlap(label, source, path, image)
+    return True
 
 
 def _same_place(label: Any, image: Any) -> bool:
@@ -75,14 +129,15 @@ def _same_place(label: Any, image: Any) -> bool:
     return label.crs == image.crs and label.transform.almost_equals(image.transform, pixel * 1e-3)
 
 
-def _check_overlap(label: Any, image: Any, path: str) -> None:
+def _check_overlap(label: Any, source: Any, path: str, image: str) -> None:
     rasterio = import_extra("rasterio.warp", "geo")
-    west, south, east, north = rasterio.transform_bounds(label.crs, image.crs, *label.bounds)
-    own = image.bounds
-    if east <= own.left or west >= own.right or north <= own.bottom or south >= own.top:
+    there = ordered_bounds(label)
+    west, south, east, north = rasterio.transform_bounds(label.crs, source.crs, *there)
+    left, bottom, right, top = own = ordered_bounds(source)
+    if east <= left or west >= right or north <= bottom or south >= top:
         raise ValueError(
-            f"{path} and its image {image.name} do not overlap: the mask lies at "
+            f"{path} and its image {image} do not overlap: the mask lies at "
             f"{[round(v, 3) for v in (west, south, east, north)]}, the image at "
-            f"{[round(v, 3) for v in own]} ({image.crs}). They do not belong together, or one of "
+            f"{[round(v, 3) for v in own]} ({source.crs}). They do not belong together, or one of "
             "them has a wrong CRS."
         )

@@ -1,42 +1,74 @@
 """Decoding masks: from what is on disk to class numbers, as the dataset's spec says."""
 
+import math
+
 import cv2
 import numpy as np
 
 from co2s.structures import IGNORE_LABEL
 
 from ..spec import DatasetSpec
-from .alignment import read_label_raster
-from .io import read_label
-from .rasters import Window
+from .coco import read_annotated
+from .io import cut, read_label
+from .rasters import Window, is_raster
 
 
 def read_classes(
     path: str, spec: DatasetSpec, image: str | None = None, window: Window | None = None
 ) -> np.ndarray:
-    """(H, W) uint8 class numbers of a mask, 255 = ignore.
+    """(H, W) uint8 class numbers of a mask or of its window, 255 = ignore.
 
-    With `image`, a raster, the mask is a raster too: its window is read on the image's grid, and
-    what it does not cover is ignored. ValueError names the file and the values that the spec
-    knows nothing of.
+    `image`: the image that it belongs to. A raster beside a raster is read on the image's grid, and
+    what it does not cover is ignored; of an annotation file it says whose outlines are meant.
+    ValueError names the file and the values that the spec knows nothing of.
     """
-    if image is not None:
-        return _from_raster(path, spec, image, window)
-    raw = read_label(path, spec.labels.encoding)
+    if spec.labels.encoding == "coco":
+        return cut(read_annotated(path, spec, image), window)
+    values, known = read_values(path, spec, image, window)
     decode = _from_colors if spec.labels.encoding == "color" else _from_numbers
-    return decode(raw, spec, path)
-
-
-def _from_raster(path: str, spec: DatasetSpec, image: str, window: Window | None) -> np.ndarray:
-    """Numbers of one band or colours of three; where the mask says nothing it is ignored."""
-    color = spec.labels.encoding == "color"
-    bands = (1, 2, 3) if color else (spec.labels.band,)
-    raw, known = read_label_raster(path, bands, image, window)
+    if known.all():
+        return decode(values, spec, path)
     classes = np.full(known.shape, IGNORE_LABEL, np.uint8)
     if known.any():
-        values = raw[:, known].T if color else raw[0, known]
-        classes[known] = (_from_colors if color else _from_numbers)(values, spec, path)
+        classes[known] = decode(values[known], spec, path).ravel()
     return classes
+
+
+def read_values(
+    path: str,
+    spec: DatasetSpec,
+    image: str | None = None,
+    window: Window | None = None,
+    encoding: str | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Raw values of a mask: numbers (H, W) or colours (H, W, 3); and where there are any (H, W).
+
+    `encoding`: another one than the spec's. What the header calls nodata counts as a value where
+    the spec declares it a class. An annotation file has the numbers of the classes themselves.
+    """
+    encoding = encoding or spec.labels.encoding
+    if encoding == "coco":
+        classes = cut(read_annotated(path, spec, image), window)
+        return classes, classes != IGNORE_LABEL
+    grid = image if image is not None and on_grid_of(path, image, spec) else None
+    mask = read_label(path, encoding, spec.labels.band, grid, window)
+    known = np.ones(mask.values.shape[:2], bool) if mask.known is None else mask.known
+    if mask.nodata is None or is_declared(mask.nodata, spec, encoding):
+        return mask.values, known
+    nodata = np.isnan(mask.values) if math.isnan(mask.nodata) else mask.values == mask.nodata
+    return mask.values, known & ~(nodata if nodata.ndim == 2 else nodata.all(axis=2))
+
+
+def on_grid_of(mask: str, image: str, spec: DatasetSpec) -> bool:
+    """Whether a mask is brought onto its image's grid: where both are rasters."""
+    return is_raster(mask, None) and is_raster(image, spec.raster)
+
+
+def is_declared(value: float, spec: DatasetSpec, encoding: str) -> bool:
+    """Whether the spec gives a number on disk a class; of colours, three bands of that number."""
+    if encoding == "color":
+        return (value, value, value) in spec.label_colors
+    return 0 <= class_number(value, spec) < len(spec.classes)
 
 
 def _from_colors(raw: np.ndarray, spec: DatasetSpec, path: str) -> np.ndarray:
@@ -51,12 +83,14 @@ def _from_colors(raw: np.ndarray, spec: DatasetSpec, path: str) -> np.ndarray:
             classes[here] = number
     if not known.all():
         values, counts = np.unique(codes[~known], return_counts=True)
-        found = [((v >> 16) & 255, (v >> 8) & 255, v & 255) for v in _commonest(values, counts)]
+        commonest = _commonest(values, counts)
+        found = [str(((v >> 16) & 255, (v >> 8) & 255, v & 255)) for v in commonest.tolist()]
         raise ValueError(_complaint(path, "colours", found, int((~known).sum()), spec))
     return classes
 
 
 def _from_numbers(raw: np.ndarray, spec: DatasetSpec, path: str) -> np.ndarray:
+    raw = _narrowed(raw)
     if raw.dtype == np.uint8:  # counting is much faster than sorting
         histogram = cv2.calcHist([raw], [0], None, [256], [0, 256]).ravel()
         values = np.flatnonzero(histogram)
@@ -66,7 +100,7 @@ def _from_numbers(raw: np.ndarray, spec: DatasetSpec, path: str) -> np.ndarray:
     numbers = np.array([class_number(float(value), spec) for value in values])
     unknown = numbers < 0
     if unknown.any():
-        found = _commonest(values[unknown], counts[unknown])
+        found = [shown(value) for value in _commonest(values[unknown], counts[unknown])]
         raise ValueError(_complaint(path, "values", found, int(counts[unknown].sum()), spec))
     if raw.dtype == np.uint8:
         table = np.zeros(256, np.uint8)
@@ -75,18 +109,30 @@ def _from_numbers(raw: np.ndarray, spec: DatasetSpec, path: str) -> np.ndarray:
     return numbers.astype(np.uint8)[positions].reshape(raw.shape)
 
 
+def _narrowed(raw: np.ndarray) -> np.ndarray:
+    """The same numbers as uint8, where they fit: masks of float64 or int64 mostly do."""
+    if raw.dtype == np.uint8:
+        return np.ascontiguousarray(raw)
+    with np.errstate(invalid="ignore"):
+        narrow = raw.astype(np.uint8)
+    return narrow if (narrow == raw).all() else raw
+
+
 def class_number(value: float, spec: DatasetSpec) -> int:
     """The class of a raw number, 255 for ignore, -1 for a number without a meaning."""
     labels = spec.labels
-    if not np.isfinite(value):
-        return -1
+    if labels.encoding == "coco":  # drawn as classes already
+        return int(value)
+    if math.isnan(value):
+        return IGNORE_LABEL if any(math.isnan(one) for one in labels.ignore) else -1
     if labels.map is not None and value in labels.map:
         return labels.map[int(value)]
     if value in labels.ignore or value == IGNORE_LABEL:
         return IGNORE_LABEL
+    if labels.map is not None or not math.isfinite(value):
+        return -1
     number = value + labels.offset
-    plain = labels.map is None and number == int(number) and 0 <= number < len(spec.classes)
-    return int(number) if plain else -1
+    return int(number) if number == int(number) and 0 <= number < len(spec.classes) else -1
 
 
 def color_codes(colors: np.ndarray) -> np.ndarray:
@@ -95,15 +141,22 @@ def color_codes(colors: np.ndarray) -> np.ndarray:
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
 
 
-def _commonest(values: np.ndarray, counts: np.ndarray) -> list:
-    return values[np.argsort(-counts)[:8]].tolist()
+def shown(value: float) -> str:
+    """A number of a mask in words: whole ones without a point, others with all their digits."""
+    whole = math.isfinite(value) and value == int(value)
+    return str(int(value)) if whole else str(value)
 
 
-def _complaint(path: str, what: str, found: list, pixels: int, spec: DatasetSpec) -> str:
+def _commonest(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return values[np.argsort(-counts, kind="stable")[:8]]
+
+
+def _complaint(path: str, what: str, found: list[str], pixels: int, spec: DatasetSpec) -> str:
+    nan = " (NaN is written `.nan` there: `ignore: [.nan]`)" if "nan" in found else ""
     return (
         f"{path}: {pixels} pixels have {what} that stand for none of the {len(spec.classes)} "
-        f"classes of '{spec.name}': {found}. Expected are {_expected(spec)}. Correct `labels` in "
-        "the dataset's YAML file, or add these to its `ignore`."
+        f"classes of '{spec.name}': [{', '.join(found)}]. Expected are {_expected(spec)}. Correct "
+        f"`labels` in the dataset's YAML file, or add these to its `ignore`{nan}."
     )
 
 

@@ -1,31 +1,80 @@
-"""Rasters through rasterio: bands, windows and nodata."""
+"""Rasters through rasterio: bands, windows, nodata, and files too large to be decoded whole."""
 
+import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from co2s.optional import import_extra
 
-from ..spec.raster import RasterSpec
+from ..spec.raster import RGB_BANDS, RasterSpec
+from .opening import open_picture
+from .orientation import UPRIGHT, orientation_of, upright
 from .scaling import Limits, limits, to_bytes
 
 Window = tuple[int, int, int, int]  # y, x, height, width in pixels
+Bounds = tuple[float, float, float, float]  # west, south, east, north in units of the CRS
 SUFFIXES = (".tif", ".tiff", ".vrt", ".img", ".jp2")
 SAMPLE = 1024  # longest side of the decimated copy that percentiles are taken from, pixels
 
+# How files begin: TIFF and BigTIFF, JPEG 2000, Erdas Imagine, GDAL's virtual ones.
+_RASTERS = (
+    *(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    *(b"\0\0\0\x0cjP", b"\xffO\xffQ", b"EHFA_HEADER_TAG", b"<VRTDataset"),
+)
+_PNG, _JPEG = b"\x89PNG", b"\xff\xd8"
+_PICTURES = (_PNG, _JPEG, b"BM", b"GIF8", b"RIFF")
+# Larger pictures are read by windows: decoded whole they would not stay in memory.
+_LARGE = 2**26  # pixels
+_LARGE_JPEG = 2**22  # bytes, below which no JPEG holds as many
+
 
 def is_raster(path: str, raster: RasterSpec | None) -> bool:
-    """Whether rasterio reads the file: where the dataset says so, and TIFFs where it can."""
-    return raster is not None or (path.lower().endswith(SUFFIXES) and _has_rasterio())
+    """Whether rasterio reads the file: where the dataset has a `raster`, else by its content.
+
+    That are rasters, and pictures too large to be decoded whole. Without rasterio Pillow reads
+    everything.
+    """
+    if raster is not None:
+        return True
+    if not _has_rasterio():
+        return False
+    try:
+        with open(path, "rb") as file:
+            start = file.read(32)
+    except OSError:  # not here, or a place that only GDAL knows
+        start = b""
+    if start.startswith(_PICTURES):
+        return _is_large(path, start)
+    return start.startswith(_RASTERS) or Path(path).suffix.lower() in _raster_suffixes()
 
 
 @lru_cache(maxsize=1)
 def _has_rasterio() -> bool:
     return find_spec("rasterio") is not None
+
+
+@lru_cache(maxsize=1)
+def _raster_suffixes() -> frozenset[str]:
+    """Those of all formats that GDAL knows, but for pictures, which begin as such."""
+    known = import_extra("rasterio.drivers", "geo").raster_driver_extensions()
+    pictures = {"png", "jpg", "jpeg", "bmp", "gif", "webp"}
+    return frozenset(f".{suffix}" for suffix in {*known} - pictures) | {*SUFFIXES}
+
+
+def _is_large(path: str, start: bytes) -> bool:
+    if start.startswith(_PNG):
+        return int.from_bytes(start[16:20], "big") * int.from_bytes(start[20:24], "big") > _LARGE
+    if not start.startswith(_JPEG) or os.path.getsize(path) < _LARGE_JPEG:
+        return False
+    with open_picture(path) as image:
+        return image.width * image.height > _LARGE
 
 
 def raster_size(path: str) -> tuple[int, int]:
@@ -43,7 +92,6 @@ def read_raster(
     band, or has other than 8-bit values and no scale.
     """
     with opened(path) as source:
-        _check_bands(source, raster, path)
         bands, valid = raw_pixels(source, raster, rasterio_window(window))
         ends = _limits(path, raster)
         if ends is None and bands.dtype != np.uint8:
@@ -52,15 +100,50 @@ def read_raster(
     return np.ascontiguousarray(np.where(valid, scaled, 0).transpose(1, 2, 0)), valid
 
 
+def ordered_bounds(source: Any) -> Bounds:
+    """West, south, east, north of a raster, whichever of its rows is the first."""
+    left, bottom, right, top = source.bounds
+    return min(left, right), min(bottom, top), max(left, right), max(bottom, top)
+
+
 @contextmanager
 def opened(path: str) -> Iterator[Any]:
-    """The raster, opened; ValueError names one that cannot be read, now or while it is open."""
+    """The raster, opened and upright; ValueError names one that cannot be read, now or later."""
     rasterio = import_extra("rasterio", "geo")
+    quiet = rasterio.errors.NotGeoreferencedWarning  # a photograph without a place is no fault
     try:
-        with rasterio.open(path) as source:
-            yield source
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", quiet)
+            file = rasterio.open(path)
+        with file as source:
+            # A georeference says better than a camera where up is.
+            placed = source.crs is not None or not source.transform.is_identity
+            turn = UPRIGHT if placed else orientation_of(path)
+            if turn == UPRIGHT:
+                yield source
+            else:
+                with _turned(source, turn) as copy:
+                    yield copy
     except rasterio.errors.RasterioError as error:
         raise ValueError(f"{path} cannot be read as a raster: {error}") from error
+
+
+@contextmanager
+def _turned(source: Any, turn: int) -> Iterator[Any]:
+    """A photograph as people see it, as a raster in memory."""
+    bands = upright(source.read().transpose(1, 2, 0), turn).transpose(2, 0, 1)
+    count, height, width = bands.shape
+    profile = {"count": count, "height": height, "width": width, "dtype": bands.dtype}
+    with import_extra("rasterio.io", "geo").MemoryFile() as memory, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as above
+        with memory.open(driver="GTiff", nodata=source.nodata, **profile) as copy:
+            if palette_of(source) is not None:
+                copy.write_colormap(1, source.colormap(1))
+            else:
+                copy.colorinterp = source.colorinterp
+            copy.write(bands)
+        with memory.open() as copy:
+            yield copy
 
 
 @lru_cache(maxsize=4096)
@@ -80,33 +163,80 @@ def _limits(path: str, raster: RasterSpec) -> Limits | None:
 def raw_pixels(
     source: Any, raster: RasterSpec, window: Any, shape: tuple[int, int] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bands (C, H, W) as stored, and valid (H, W)."""
-    indexes = list(raster.bands)
+    """Bands (C, H, W) as stored, and valid (H, W).
+
+    Of a file with one band, three are its grey or the colours of its palette. ValueError where a
+    band is missing.
+    """
+    indexes = _indexes(source, raster)
     out = (len(indexes), *shape) if shape else None
     bands = source.read(indexes, window=window, out_shape=out)
-    valid = source.dataset_mask(window=window, out_shape=shape) > 0
-    if raster.nodata is not None:
-        valid &= ~_is_nodata(bands, raster.nodata)
-    elif source.nodata is not None:
-        valid &= ~_is_nodata(bands, source.nodata)
+    valid = _not_masked(source, indexes, window, bands.shape[1:])
+    nodata = source.nodata if raster.nodata is None else raster.nodata
+    if nodata is not None:
+        valid &= ~is_nodata(bands, nodata)
     if np.issubdtype(bands.dtype, np.floating):
         valid &= np.isfinite(bands).all(axis=0)
+    palette = palette_of(source) if not has_all_bands(source.count, raster) else None
+    if palette is not None:
+        colors = palette[bands[0]]
+        return colors[..., :3].transpose(2, 0, 1), valid & (colors[..., 3] > 0)
     return bands, valid
 
 
-def _is_nodata(bands: np.ndarray, nodata: float) -> np.ndarray:
+def has_all_bands(count: int, raster: RasterSpec) -> bool:
+    """Whether a file of `count` bands holds all that the dataset asks for."""
+    return max(raster.bands) <= count
+
+
+def stands_for_rgb(count: int, raster: RasterSpec) -> bool:
+    """Whether red, green and blue are asked of a grey or palette file, which become all three."""
+    return raster.bands == RGB_BANDS and count < len(RGB_BANDS)
+
+
+def is_alpha(source: Any, band: int) -> bool:
+    """Whether the header flags the band as alpha."""
+    return source.colorinterp[band - 1].name == "alpha"
+
+
+def _indexes(source: Any, raster: RasterSpec) -> list[int]:
+    """The bands to read, one for each that the model sees."""
+    if has_all_bands(source.count, raster):
+        return list(raster.bands)
+    if stands_for_rgb(source.count, raster) and (source.count == 1 or is_alpha(source, 2)):
+        return [1, 1, 1]
+    raise ValueError(
+        f"{source.name} has {source.count} bands; raster.bands asks for {list(raster.bands)}. "
+        "Correct the dataset's YAML file."
+    )
+
+
+def _not_masked(source: Any, bands: list[int], window: Any, shape: Any) -> np.ndarray:
+    """(H, W) by the file's mask band or alpha; a band that the dataset reads is data, whatever the
+    header says of it."""
+    flags = {flag.name for flags in source.mask_flag_enums for flag in flags}
+    named = any(is_alpha(source, band) for band in bands)
+    if "per_dataset" not in flags or (named and "alpha" in flags):
+        return np.ones(shape, bool)
+    return source.dataset_mask(window=window, out_shape=shape) > 0
+
+
+def is_nodata(bands: np.ndarray, nodata: float) -> np.ndarray:
     """(H, W): a 0 is missing where all bands have it, for a single dark band is no hole; any other
     value where one band has it."""
     same = np.isnan(bands) if np.isnan(nodata) else bands == nodata
     return same.all(axis=0) if nodata == 0 else same.any(axis=0)
 
 
-def _check_bands(source: Any, raster: RasterSpec, path: str) -> None:
-    if max(raster.bands) > source.count:
-        raise ValueError(
-            f"{path} has {source.count} bands; raster.bands asks for {list(raster.bands)}. Correct "
-            "the dataset's YAML file."
-        )
+def palette_of(source: Any) -> np.ndarray | None:
+    """The colours (N, 4) uint8 RGBA of the first band's palette, None where there is none."""
+    if source.count > 2 or source.colorinterp[0].name != "palette":
+        return None
+    colors = source.colormap(1)
+    palette = np.zeros((max(255, *colors, 0) + 1, 4), np.uint8)
+    for number, color in colors.items():
+        palette[number] = color
+    return palette
 
 
 def _needs_scale(path: str, bands: np.ndarray, valid: np.ndarray) -> str:

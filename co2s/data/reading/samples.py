@@ -11,9 +11,10 @@ from co2s.structures import IGNORE_LABEL
 from ..records import Record
 from ..spec import DatasetSpec
 from ..spec.raster import RasterSpec
-from .io import DecodeCache, read_image
+from .cache import DecodeCache
+from .io import cut, read_image
 from .labels import read_classes
-from .rasters import is_raster, read_raster
+from .rasters import is_raster
 
 _CACHE = DecodeCache()
 # Labelled images are few and come again and again: the first ones stay in memory.
@@ -39,13 +40,10 @@ def load_image(record: Record, raster: RasterSpec | None = None) -> Pixels:
     Of a raster only the window is read; of other files the last ones decoded are kept in memory.
     """
     path, window = record["file_name"], record.get("window")
-    if is_raster(path, raster):
-        bands, valid = read_raster(path, raster or RasterSpec(), window)
-        return Pixels(bands, None if valid.all() else valid)
-    if window is None:
-        return Pixels(*read_image(path))
+    if window is None or is_raster(path, raster):
+        return Pixels(*read_image(path, raster, window))
     bands, mask = _CACHE.get(("image", path), lambda: read_image(path))
-    return Pixels(_cut(bands, window), None if mask is None else _cut(mask, window))
+    return Pixels(cut(bands, window), None if mask is None else cut(mask, window))
 
 
 def load_labeled(record: Record, spec: DatasetSpec) -> tuple[Pixels, np.ndarray]:
@@ -75,14 +73,13 @@ def load_classes(record: Record, spec: DatasetSpec, image: Pixels) -> np.ndarray
 
     ValueError if the image differs in size, or lies elsewhere.
     """
-    path, window = record["sem_seg_file_name"], record.get("window")
-    if is_raster(path, None) and is_raster(record["file_name"], spec.raster):
-        classes = read_classes(path, spec, record["file_name"], window)
-    elif window is None:
-        classes = read_classes(path, spec)
+    path, source, window = record["sem_seg_file_name"], record["file_name"], record.get("window")
+    if window is None or is_raster(path, None):
+        classes = read_classes(path, spec, source, window)
     else:
-        (whole,) = _CACHE.get((spec.name, path), lambda: (read_classes(path, spec),))
-        classes = _cut(whole, window)
+        key = (spec.name, path, source)
+        (whole,) = _CACHE.get(key, lambda: (read_classes(path, spec, source),))
+        classes = cut(whole, window)
     if classes.shape != image.size:
         raise ValueError(
             f"{path} is {classes.shape[0]} x {classes.shape[1]} pixels, its image "
@@ -92,8 +89,3 @@ def load_classes(record: Record, spec: DatasetSpec, image: Pixels) -> np.ndarray
     if image.valid is None:
         return classes
     return np.where(image.valid, classes, np.uint8(IGNORE_LABEL))
-
-
-def _cut(array: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:
-    y, x, height, width = window
-    return array[y : y + height, x : x + width]

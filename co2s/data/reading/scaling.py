@@ -63,7 +63,7 @@ def _from_statistics(file: str, deviations: float, bands: tuple[int, ...]) -> Li
             f"The statistics {file} (raster.scale.statistics) are missing. Write them: "
             f"python tools/check_dataset.py --dataset YAML --statistics {file}"
         ) from error
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{file} holds no statistics of all bands {list(bands)} (at {error}). Write it anew "
             "with tools/check_dataset.py --statistics."

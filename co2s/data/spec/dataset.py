@@ -18,27 +18,45 @@ class ClassSpec:
     label_color: Color | None = None  # where the masks use another colour than the display
 
 
+# What each encoding reads beside `ignore`.
+_READ = {"index": {"offset", "map", "band"}, "color": set(), "coco": {"map", "file", "background"}}
+
+
 @dataclass(frozen=True)
 class LabelSpec:
-    """How masks are written: as numbers ("index") or as RGB colours ("color").
+    """How masks are written: as numbers ("index"), as RGB colours ("color"), or as the outlines of
+    a COCO annotation file ("coco").
 
     A number becomes the class number + offset, or map[number] where a map is given. `ignore` holds
-    numbers or colours without a class; 255 is always one of them for numbers. `band`: the one of a
-    raster that holds the numbers.
+    numbers (NaN, too) or colours without a class; 255 is always one of them for numbers. `band`:
+    the one that holds the numbers, of masks with several; None: the first.
+
+    COCO: `file` is relative to the dataset's root; `map` and `ignore` are of category ids, without
+    a map categories go by the names of the classes. `background`: the class of what nobody
+    outlined; None: it is ignored.
     """
 
     encoding: str
     offset: int = 0
     map: dict[int, int] | None = None
     ignore: tuple = ()
-    band: int = 1
+    band: int | None = None
+    file: str | None = None
+    background: str | None = None
 
     def __post_init__(self) -> None:
-        if self.encoding not in ("index", "color"):
-            raise ValueError(
-                f'labels.encoding must be "index" or "color", found {self.encoding!r}.'
-            )
-        if type(self.band) is not int or self.band < 1:
+        if self.encoding not in _READ:
+            known = ", ".join(f'"{name}"' for name in _READ)
+            raise ValueError(f"labels.encoding must be one of {known}, found {self.encoding!r}.")
+        given = {"offset": self.offset != 0, "map": self.map is not None}
+        given |= {key: getattr(self, key) is not None for key in ("band", "file", "background")}
+        unread = [key for key, is_given in given.items() if is_given]
+        unread = [key for key in unread if key not in _READ[self.encoding]]
+        if unread:
+            raise ValueError(f"labels.{unread[0]} has no meaning for encoding: {self.encoding}.")
+        if self.encoding == "coco" and not self.file:
+            raise ValueError("labels.file must name the annotation file of encoding: coco.")
+        if self.band is not None and self.band < 1:
             raise ValueError(f"labels.band must be a band number from 1 on, found {self.band!r}.")
 
 
@@ -64,6 +82,16 @@ class DatasetSpec:
         colors = [*self.label_colors, *self.labels.ignore]
         if self.labels.encoding == "color" and len(set(colors)) < len(colors):
             raise ValueError(f"two classes or ignored colours share a colour on disk: {colors}.")
+        if set("/\\") & set(self.name) or self.name.startswith("."):
+            raise ValueError(
+                f"name stands in the names of splits and folders: it may hold no / and no \\, nor "
+                f"begin with a dot, found {self.name!r}."
+            )
+        background = self.labels.background
+        if background is not None and background not in names:
+            raise ValueError(
+                f"labels.background must be one of the classes {names}, found {background!r}."
+            )
         self._check_map()
         self._check_parts()
 
@@ -77,13 +105,20 @@ class DatasetSpec:
         return len(self.raster.bands) if self.raster else 3
 
     @property
+    def has_labels(self) -> bool:
+        """Whether its layout names masks or the dataset has an annotation file."""
+        return self.labels.file is not None or (
+            self.layout is not None and self.layout.labels is not None
+        )
+
+    @property
     def label_colors(self) -> list[Color]:
         """The classes' colours on disk."""
         return [entry.label_color or entry.color for entry in self.classes]
 
     def _check_map(self) -> None:
         for raw, number in (self.labels.map or {}).items():
-            if type(raw) is not int or number not in range(len(self.classes)):
+            if number not in range(len(self.classes)):
                 raise ValueError(
                     f"labels.map has {raw!r}: {number!r}, but must lead from numbers on disk to "
                     f"classes 0..{len(self.classes) - 1}."
@@ -94,7 +129,12 @@ class DatasetSpec:
             return
         if self.layout is None:
             raise ValueError("give splits.folder (list files) or layout (patterns of file names).")
-        if self.layout.labels is not None and not self.splits.fractions:
+        if self.labels.file is not None and self.layout.labels is not None:
+            raise ValueError(
+                "layout.labels and labels.file both say where the labels are: with encoding: coco "
+                "leave layout.labels away."
+            )
+        if self.has_labels and not self.splits.fractions:
             raise ValueError("splits.fractions must name at least one split, such as 1_8.")
         unknown = sorted(self.splits.parts - self.layout.parts)
         if unknown:

@@ -23,8 +23,12 @@ class LayoutSpec:
     cover: bool = False
 
     def __post_init__(self) -> None:
-        if self.window is not None and (type(self.window) is not int or self.window < 1):
+        if self.window is not None and self.window < 1:
             raise ValueError(f"layout.window must be a side in pixels, found {self.window!r}.")
+        patterns = {"images": self.images, "labels": self.labels or ""}
+        patterns |= {f"unlabeled[{n}]": pattern for n, pattern in enumerate(self.unlabeled)}
+        for key, pattern in patterns.items():
+            _check_pattern(pattern, f"layout.{key}")
         if set("*?") & set(self.labels or ""):
             raise ValueError(
                 f"layout.labels is built from the parts of layout.images and cannot hold * or ?, "
@@ -49,7 +53,7 @@ class SplitSpec:
     Lists: the files {split}/labeled.txt and unlabeled.txt in `folder`, and val.txt beside them.
     Selection: `train` and `val` name the allowed values of parts ({"part": ("001", "002")}), train
     None: all but `val`. The labelled samples are drawn from the train images that have a mask,
-    with `seed`, dealt evenly over the values of the part `spread`.
+    with `seed`, spread evenly over the values of the part `spread`.
     `fractions` are the names of the splits: "1_8" has floor(train / 8) labelled samples.
     """
 
@@ -61,6 +65,8 @@ class SplitSpec:
     spread: str | None = None
 
     def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"splits.seed must be 0 or more, found {self.seed}.")
         for name in self.fractions:
             if not name.replace("_", "").isalnum():
                 raise ValueError(f"splits: the name {name!r} may hold letters, digits and _ only.")
@@ -73,3 +79,20 @@ class SplitSpec:
 
 def _parts(pattern: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(pattern) if name is not None}
+
+
+def _check_pattern(pattern: str, where: str) -> None:
+    """ValueError where a pattern is not made of text and {names}."""
+    try:
+        fields = list(Formatter().parse(pattern))
+    except ValueError as error:
+        raise ValueError(
+            f"{where} must name its parts as {{name}}, found {pattern!r}: {error}."
+        ) from error
+    for _, name, spec, conversion in fields:
+        if name is not None and (spec or conversion or not name.isidentifier()):
+            whole = name + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+            raise ValueError(
+                f"{where}: a part must be a plain {{name}}, which stands for the text in its place "
+                f"as it is, leading zeros too; found {{{whole}}} in {pattern!r}."
+            )

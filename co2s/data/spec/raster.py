@@ -1,8 +1,10 @@
 """RasterSpec: how the images of a dataset become 8-bit bands that a model sees."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 METHODS = ("range", "percentile", "statistics")
+RGB_BANDS = (1, 2, 3)
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class ScaleSpec:
         if self.method not in METHODS:
             raise ValueError(f"raster.scale must be one of {METHODS}, found {self.method!r}.")
         pairs = list(zip(self.low, self.high, strict=True))
-        if any(low >= high for low, high in pairs):
-            raise ValueError(f"raster.scale: low must be below high, found {pairs}.")
+        if not all(low < high and isfinite(high - low) for low, high in pairs):
+            raise ValueError(f"raster.scale: low must be below high, both finite, found {pairs}.")
         if self.method == "percentile" and not all(0 <= v <= 100 for p in pairs for v in p):
             raise ValueError(f"raster.scale.percentile is in percent, 0 to 100, found {pairs}.")
         if self.method == "statistics" and not (self.file and self.deviations > 0):
@@ -37,10 +39,10 @@ class RasterSpec:
     """Which bands of a file are read, in which order, and how they are scaled.
 
     `bands`: numbers from 1 on; the first three are taken for red, green and blue where colour
-    matters (colour jitter, pictures). `nodata` stands in for what a file does not say itself.
+    matters (colour jitter, pictures). `nodata` counts in place of what a file says itself.
     """
 
-    bands: tuple[int, ...] = (1, 2, 3)
+    bands: tuple[int, ...] = RGB_BANDS
     scale: ScaleSpec | None = None
     nodata: float | None = None
 
