@@ -14,15 +14,14 @@ import PIL
 import torch
 import torchvision
 
-from co2s.config import get_co2s_cfg
 from co2s.d2 import CfgNode
-from co2s.data import register_specs
 from co2s.data.reading.samples import labeled_cache
+from co2s.engine import load_cfg
 
 from .loading import (
     LIBRARY,
-    LOADERS,
     PLAIN,
+    STREAMS,
     batches_before,
     build_loader,
     one_thread,
@@ -49,16 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Results:
     """Measure as the arguments say. ValueError where the configuration names no data."""
-    cfg = get_co2s_cfg()
-    if args.config_file:
-        cfg.merge_from_file(args.config_file)
-    cfg.merge_from_list(args.opts)
-    cfg.SEED = max(cfg.SEED, 0)  # all measurements, and both pipelines, make the same draws
-    register_specs(cfg)
+    opts = list(args.opts)
     with ExitStack() as stack:
         if args.synthetic is not None:
             root = Path(stack.enter_context(TemporaryDirectory(prefix="co2s-benchmark-")))
-            use_pictures(cfg, root, args.synthetic, args.size, args.format)
+            opts += use_pictures(root, args.synthetic, args.size, args.format)
+        cfg = load_cfg(args.config_file, opts)
+        cfg.defrost()
+        cfg.SEED = max(cfg.SEED, 0)  # all measurements, and both pipelines, make the same draws
         stack.enter_context(one_thread())
         if not args.cache:  # what every labelled image costs when it is read
             stack.enter_context(labeled_cache(0))
@@ -66,7 +63,7 @@ def run(args: argparse.Namespace) -> Results:
 
 
 def measure(cfg: CfgNode, args: argparse.Namespace) -> Results:
-    streams = [stream for stream in LOADERS if stream == "labelled" or cfg.DATASETS.UNLABELED]
+    streams = [stream for stream in STREAMS if stream == "labelled" or cfg.DATASETS.UNLABELED]
     pipelines = [LIBRARY, PLAIN] if args.compare else [LIBRARY]
     rates = {
         workers: with_pairs({s: rates_of(cfg, args, s, pipelines, workers) for s in streams})

@@ -9,11 +9,9 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from tabulate import tabulate
-
-from co2s.config import get_co2s_cfg
 from co2s.d2 import CfgNode, build_model
-from co2s.data import register_specs
+from co2s.engine import load_cfg
+from co2s.tables import text_table
 
 Results = dict[str, Any]
 IMPORTS, RANDOM, LOADED = "imports alone", "random weights", "weights of the configuration"
@@ -39,8 +37,9 @@ def run(args: argparse.Namespace) -> Results:
 def build_once(kind: str, config_file: str, opts: Sequence[str]) -> tuple[float, float]:
     """Seconds that building took, and this process's peak memory in GB."""
     cfg = read_config(config_file, opts)
+    cfg.defrost()
     if kind == RANDOM:
-        for node in (cfg.MODEL.GLOBAL, cfg.MODEL.LOCAL):
+        for node in (cfg.MODEL[name.upper()] for name in cfg.MODEL.STUDENTS):
             node.BACKBONE.WEIGHTS = node.GUIDANCE.PROTOTYPES = ""
     start = perf_counter()
     if kind != IMPORTS:
@@ -49,13 +48,7 @@ def build_once(kind: str, config_file: str, opts: Sequence[str]) -> tuple[float,
 
 
 def read_config(config_file: str, opts: Sequence[str]) -> CfgNode:
-    cfg = get_co2s_cfg()
-    if config_file:
-        cfg.merge_from_file(config_file)
-    cfg.merge_from_list(list(opts))
-    cfg.MODEL.DEVICE = "cpu"
-    register_specs(cfg)
-    return cfg
+    return load_cfg(config_file, [*opts, "MODEL.DEVICE", "cpu"])
 
 
 def peak_memory() -> float:
@@ -74,4 +67,4 @@ def tables(results: Results) -> list[str]:
         for kind, figures in results.items()
     ]
     headers = ["building the pair of students", "s", "peak GB"]
-    return [tabulate(rows, headers=headers, tablefmt="pipe")]
+    return [text_table(rows, headers)]

@@ -8,16 +8,17 @@ import cv2
 import torch
 from torch.utils.data import DataLoader
 
-from co2s.d2 import CfgNode
+from co2s.d2 import META_ARCH_REGISTRY, CfgNode
 from co2s.data import build_labeled_loader, build_unlabeled_loader, mapper
 from co2s.data.reading import samples
 from co2s.data.views import strong
 from co2s.data.views.weak import Geometry, WeakView
+from co2s.structures import Views
 
 from . import plain
 from .stages import Places, Stages
 
-LOADERS = {"labelled": build_labeled_loader, "unlabelled": build_unlabeled_loader}
+STREAMS = ("labelled", "unlabelled")
 OBVIOUS = {"labelled": plain.PlainLabeled, "unlabelled": plain.PlainUnlabeled}
 LIBRARY, PLAIN = "co2s", "Pillow + torchvision"
 REST = "the rest: overhead of the loader"
@@ -53,7 +54,11 @@ def build_loader(
     cfg = cfg.clone()
     cfg.defrost()
     cfg.DATALOADER.NUM_WORKERS = workers
-    loader = LOADERS[stream](cfg, start_iter)
+    if stream == "labelled":
+        loader = build_labeled_loader(cfg, start_iter)
+    else:
+        views = META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE).views(cfg)
+        loader = build_unlabeled_loader(cfg, views or Views(), start_iter)
     if pipeline == PLAIN:
         loader.dataset.mapper = OBVIOUS[stream](loader.dataset.mapper)  # type: ignore[attr-defined]
     return loader

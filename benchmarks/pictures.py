@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from co2s.d2 import CfgNode
 from co2s.data import get_spec, register_dataset
 from co2s.data.spec.layout import LayoutSpec, SplitSpec
 from co2s.preparation.synthetic import draw_scene
@@ -15,8 +14,8 @@ NAME = "benchmark_pictures"
 QUALITY = 90  # of JPEG; PNG knows none. A scene of 512 px has some 80 KB as JPEG, 500 KB as PNG
 
 
-def use_pictures(cfg: CfgNode, root: Path, count: int, size: int, suffix: str) -> None:
-    """Write `count` pictures and masks, and make them the training data of cfg, in place.
+def use_pictures(root: Path, count: int, size: int, suffix: str) -> list[str]:
+    """Write `count` pictures and masks; the options that make them the training data.
 
     Every other one is labelled. ValueError for fewer than four: CutMix needs two without labels.
     """
@@ -33,6 +32,6 @@ def use_pictures(cfg: CfgNode, root: Path, count: int, size: int, suffix: str) -
     scenes = get_spec("synthetic_aerial")
     splits = SplitSpec(fractions=("1_2",))
     register_dataset(replace(scenes, name=name, root=name, layout=layout, splits=splits), root)
-    cfg.DATASETS.ROOT = ""
-    cfg.DATASETS.LABELED = (f"{name}_1_2_labeled",)
-    cfg.DATASETS.UNLABELED = (f"{name}_1_2_unlabeled",)
+    labeled, unlabeled = (f"('{name}_1_2_{role}',)" for role in ("labeled", "unlabeled"))
+    data = {"ROOT": "", "LABELED": labeled, "UNLABELED": unlabeled, "VAL": "()", "TEST": "()"}
+    return [text for key, value in data.items() for text in (f"DATASETS.{key}", value)]

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.transforms import ColorJitter, RandomApply, RandomGrayscale
 from torchvision.transforms.functional import pil_to_tensor
 
-from co2s.data.mapper import Item, LabeledMapper, UnlabeledMapper
+from co2s.data.mapper import LabeledMapper, UnlabeledMapper
 from co2s.data.reading.labels import read_classes
 from co2s.data.reading.rasters import is_raster
 from co2s.data.records import Record
@@ -19,6 +19,8 @@ from co2s.data.views.strong import StrongView
 from co2s.data.views.weak import Geometry
 from co2s.semi import cutmix_box
 from co2s.structures import IGNORE_LABEL
+
+Item = dict  # as `co2s.structures.items` describes it
 
 
 class PlainLabeled:
@@ -43,6 +45,7 @@ class PlainUnlabeled:
     """Does what an UnlabeledMapper does."""
 
     def __init__(self, mapper: UnlabeledMapper) -> None:
+        self.views = mapper.views
         self.weak = mapper.weak
         self.specs = mapper.specs
         self.strong = PlainStrong(mapper.strong)
@@ -51,9 +54,11 @@ class PlainUnlabeled:
     def __call__(self, record: Record, partner: Record, rng: np.random.Generator) -> Item:
         item = self._views(record, rng)
         size = self.weak.size
-        boxes = [cutmix_box(size, size, rng, **self.cutmix) for _ in range(2)]
-        item["cutmix"] = torch.from_numpy(np.stack(boxes))
-        item["partner"] = self._views(partner, rng)
+        if self.views.cutmix:
+            number = range(self.views.strong)
+            boxes = [cutmix_box(size, size, rng, **self.cutmix) for _ in number]
+            item["cutmix"] = torch.from_numpy(np.stack(boxes))
+            item["partner"] = self._views(partner, rng)
         item["seed"] = int(rng.integers(2**31))
         return item
 
@@ -63,12 +68,15 @@ class PlainUnlabeled:
         crop = place(image, geometry, Image.Resampling.BILINEAR, 0)
         inside = Image.new("1", geometry.scaled[::-1], 1)
         valid = place(inside, geometry, Image.Resampling.NEAREST, 0)
-        return {
+        item = {
             **_about(record, image),
             "image": to_tensor(crop),
-            "strong": torch.stack([to_tensor(self.strong(rng, crop)) for _ in range(2)]),
             "valid": torch.from_numpy(np.array(valid)),
         }
+        if self.views.strong:
+            views = [to_tensor(self.strong(rng, crop)) for _ in range(self.views.strong)]
+            item["strong"] = torch.stack(views)
+        return item
 
 
 class PlainStrong:
@@ -101,7 +109,7 @@ def read_picture(record: Record, spec: DatasetSpec) -> Image.Image:
 
 def read_mask(record: Record, spec: DatasetSpec) -> Image.Image:
     """The classes of a record; the library, too, reads masks with Pillow."""
-    classes = read_classes(record["sem_seg_file_name"], spec)
+    classes = read_classes(record["sem_seg_file_name"], spec, record["file_name"])
     return _cut(Image.fromarray(classes), record.get("window"))
 
 

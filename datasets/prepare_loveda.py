@@ -7,26 +7,24 @@ Needed below --raw: {Train,Val}/{Rural,Urban}/{images_png,masks_png}/N.png.
 
 import argparse
 import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from PIL import Image
 from tqdm import tqdm
 
 from co2s.data import get_spec, read_classes
+from co2s.data.reading.io import image_size
+from co2s.engine import tool
 from co2s.files import copy_whole
 
 IMAGES = 4191
 SETS = [(part, area) for part in ("Train", "Val") for area in ("Rural", "Urban")]
 
 
+@tool
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
-    try:
-        prepare(args.raw, args.output, args.link)
-    except (OSError, ValueError) as error:
-        sys.exit(f"prepare_loveda.py: {error}")
+    prepare(args.raw, args.output, args.link)
 
 
 def parse_args(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -57,11 +55,9 @@ def find_pairs(raw: Path, part: str, area: str) -> list[tuple[Path, Path, str]]:
     images, masks = (raw / part / area / kind for kind in ("images_png", "masks_png"))
     for folder in (images, masks):
         if not folder.is_dir():
-            there = (
-                sorted(path.name for path in raw.iterdir()) if raw.is_dir() else "no such folder"
-            )
+            there = visible(raw.iterdir()) if raw.is_dir() else "no such folder"
             raise FileNotFoundError(f"Expected the folder {folder}; found in {raw}: {there}.")
-    names = sorted((path.name for path in images.glob("*.png")), key=lambda name: (len(name), name))
+    names = sorted(visible(images.glob("*.png")), key=lambda name: (len(name), name))
     missing = [name for name in names if not (masks / name).is_file()]
     if missing or not names:
         raise FileNotFoundError(
@@ -72,16 +68,20 @@ def find_pairs(raw: Path, part: str, area: str) -> list[tuple[Path, Path, str]]:
     return [(images / name, masks / name, f"{stem}_{name}") for name in names]
 
 
+def visible(paths: Iterable[Path]) -> list[str]:
+    """Their names, without `._0.png` and `.DS_Store` of macOS."""
+    return sorted(path.name for path in paths if not path.name.startswith("."))
+
+
 def bring(image: Path, mask: Path, output: Path, name: str, link: bool) -> bool:
     """Copy a pair unless it is there; ValueError for a mask that is none of LoveDA's."""
     targets = output / "images" / name, output / "labels" / name
     if all(target.is_file() for target in targets):
         return False
     classes = read_classes(str(mask), get_spec("loveda"))
-    with Image.open(image) as picture:
-        if (picture.height, picture.width) != classes.shape:
-            size = f"{picture.height} x {picture.width}"
-            raise ValueError(f"{image} is {size} pixels, its mask {classes.shape}.")
+    height, width = image_size(str(image))
+    if (height, width) != classes.shape:
+        raise ValueError(f"{image} is {height} x {width} pixels, its mask {classes.shape}.")
     for source, target in zip((image, mask), targets, strict=True):
         copy_whole(source, target, link)
     return True

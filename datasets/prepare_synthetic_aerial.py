@@ -4,9 +4,11 @@ import argparse
 import os
 from pathlib import Path
 
+from co2s.engine import tool
 from co2s.preparation.synthetic import write_synthetic_aerial
 
 
+@tool
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     usual = Path(os.environ.get("DETECTRON2_DATASETS", "datasets")) / "synthetic_aerial"

@@ -28,6 +28,18 @@ def prepare(tmp_path):
 
 
 @pytest.fixture
+def refused(prepare, stops):
+    """A function (name, words, *arguments): the script ends with one message that matches."""
+
+    def run(name, words, *arguments):
+        with stops(words) as said:
+            prepare(name, *arguments)
+        return said[0]
+
+    return run
+
+
+@pytest.fixture
 def no_rasterio(monkeypatch):
     """As on a machine without the extra `geo`."""
     from co2s.data.reading import rasters

@@ -1,5 +1,7 @@
 """datasets/prepare_loveda.py: four folders into one, no clash of names, and what it refuses."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -47,24 +49,46 @@ def test_all_four_folders_under_names_of_their_own(raw, prepare, options, capsys
     assert "The paper has 4191 images (3771 + 420)" in text
 
 
-def test_other_layouts_are_refused(raw, prepare, tmp_path):
-    with pytest.raises(SystemExit, match=r"folder .*gone.Train.Rural.images_png; .*no such folder"):
-        prepare("loveda", "--raw", tmp_path / "gone")
+def test_files_of_macos_are_passed_over(raw, prepare, refused):
+    sidecar = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        "
+    for folder in raw.glob("*/*/*"):
+        (folder / "._0.png").write_bytes(sidecar)
+        (folder / ".DS_Store").write_bytes(b"Bud1")
+    (raw / ".DS_Store").write_bytes(b"Bud1")
+    out = prepare("loveda")
+    names = [path.name for path in (out / "images").iterdir()]
+    assert len(names) == 8 and not [name for name in names if "._" in name]
+    (raw / "Val").rename(raw / "val_set")
+    refused("loveda", r"found in .*: \['Train', 'val_set'\]\.$")
+
+
+def test_a_damaged_file_is_named_and_no_memory_address(raw, refused):
+    for kind in ("images_png", "masks_png"):
+        path = raw / "Train" / "Rural" / kind / "0.png"
+        whole = path.read_bytes()
+        path.write_bytes(b"no picture at all")
+        assert "0x" not in refused("loveda", re.escape(str(path)))
+        path.write_bytes(whole)
+
+
+def test_other_layouts_are_refused(raw, tmp_path, refused):
+    refused(
+        "loveda",
+        r"folder .*gone.Train.Rural.images_png; .*no such folder",
+        "--raw",
+        tmp_path / "gone",
+    )
     (raw / "Train" / "Urban" / "masks_png" / "10.png").unlink()
-    with pytest.raises(SystemExit, match=r"holds 2 images, and 1 of them have no mask.*10\.png"):
-        prepare("loveda")
+    refused("loveda", r"holds 2 images, and 1 of them have no mask.*10\.png")
     (raw / "Val").rename(raw / "val_set")
     (raw / "Train" / "Urban" / "images_png" / "10.png").unlink()
-    with pytest.raises(SystemExit, match=r"Expected the folder .*Val.*found.*'Train', 'val_set'"):
-        prepare("loveda")
+    refused("loveda", r"Expected the folder .*Val.*found.*'Train', 'val_set'")
 
 
-def test_masks_that_are_none_of_lovedas(raw, prepare, tmp_path):
+def test_masks_that_are_none_of_lovedas(raw, tmp_path, refused):
     folder = raw / "Train" / "Rural"
     write_pair(folder, "0.png", np.full((8, 8), 8, np.uint8))
-    with pytest.raises(SystemExit, match=r"masks_png.0\.png: 64 pixels have values.*\[8\]"):
-        prepare("loveda")
+    refused("loveda", r"masks_png.0\.png: 64 pixels have values.*\[8\]")
     write_pair(folder, "0.png", np.zeros((8, 9), np.uint8))
-    with pytest.raises(SystemExit, match=r"0\.png is 8 x 8 pixels, its mask \(8, 9\)"):
-        prepare("loveda")
+    refused("loveda", r"0\.png is 8 x 8 pixels, its mask \(8, 9\)")
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]

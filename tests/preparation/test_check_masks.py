@@ -9,7 +9,7 @@ from PIL import Image
 
 from co2s.data.reading.labels import read_classes
 from co2s.data.spec.reader import spec_from_dict
-from co2s.preparation.check.counts import Meaning, count_values
+from co2s.preparation.check.values import Meaning, count_values
 
 from ..data.conftest import toy_content
 from .check_toy import checked, classes, labels, paint, rewrite, write_toy
@@ -92,7 +92,7 @@ def test_palette_masks_in_the_classes_colours_where_numbers_were_declared(root):
         image.putpalette([0] * 9 + COLORS[0] + COLORS[1])
         image.save(path)
     _, found = checked(root)
-    assert set(found) == {"colours for numbers"}
+    assert set(found) == {"colours for numbers", "unused"}
     assert "(200, 100, 0)" in found["colours for numbers"].message
 
 
@@ -214,7 +214,7 @@ def test_meanings_are_those_of_training(tmp_path, declared):
     for value in range(256):
         path = str(tmp_path / "mask.png")
         cv2.imwrite(path, np.full((1, 1), value, np.uint8))
-        meaning = Meaning(spec, colors=False)(value)
+        meaning = Meaning(spec, "index")(value)
         if meaning < 0:
             with pytest.raises(ValueError, match="stand for none"):
                 read_classes(path, spec)

@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+from co2s.data import catalog, get_records
 from co2s.data.spec.reader import load_spec
-from co2s.preparation.check import check_before_training, measure, quick, quick_check
+from co2s.preparation.check import check_before_training, quick, quick_check, run
 
 from ..data.conftest import write_pair
 from .check_toy import SPLITS, classes, labels, register_toy, rewrite, write_toy
@@ -31,7 +32,7 @@ def seen(monkeypatch):
 
     def watched(pair, spec, quick):
         pairs.append(pair)
-        return measure.measure(pair, spec, quick)
+        return run.measure(pair, spec, quick)
 
     monkeypatch.setattr(quick, "measure", watched)
     return pairs
@@ -81,9 +82,9 @@ def test_labels_of_unlabelled_records_are_not_opened_and_images_not_decoded(root
     splits = {**SPLITS, "fractions": ["1_2"]}
     register_toy(root, splits=splits)
     opened = []
-    read = measure.try_header
-    monkeypatch.setattr(measure, "try_header", lambda p, r: opened.append(p) or read(p, r))
-    monkeypatch.setattr(measure, "decoded", None)
+    read = run.try_header
+    monkeypatch.setattr(run, "try_header", lambda p, *r: opened.append(p) or read(p, *r))
+    monkeypatch.setattr(run, "decoded", None)
     assert quick_check(HALF) == []
     assert sum("/images/" in path for path in opened) == 5
     assert sum("/labels/" in path for path in opened) == 3
@@ -145,3 +146,27 @@ def test_labels_that_seem_to_start_at_1_are_warned_of(root, caplog):
 def test_a_list_that_validates_and_tests_does_not_overlap_with_itself(root):
     register_toy(root)
     assert quick_check([*NAMES, "toy_val"]) == []
+
+
+def test_each_list_is_listed_once_and_the_root_stays_as_it_is(root, monkeypatch):
+    register_toy(root, splits={**SPLITS, "fractions": ["1_2"]})
+    listed = []
+    files = catalog.DatasetFiles
+
+    class Watched(files):
+        def __init__(self, spec, root):
+            listed.append(root)
+            super().__init__(spec, root)
+
+    monkeypatch.setattr(catalog, "DatasetFiles", Watched)
+    for name in HALF:
+        get_records(name)
+    check_before_training(HALF, str(root))
+    assert listed == [root] * len(HALF)
+
+
+def test_the_check_writes_nothing(root):
+    register_toy(root)
+    before = sorted(root.rglob("*"))
+    check_before_training(NAMES)
+    assert sorted(root.rglob("*")) == before

@@ -6,11 +6,11 @@ import pytest
 from co2s.data.reading.rasters import read_raster
 from co2s.data.reading.samples import load_image
 from co2s.data.spec.raster import RasterSpec, ScaleSpec
-from co2s.preparation.check import check_dataset, image_facts
+from co2s.preparation.check import check_dataset, images, quick_check, run
 from co2s.preparation.check.statistics import write_statistics
 
 from ..geo import write_raster
-from .check_toy import checked
+from .check_toy import checked, register_toy
 
 LAYOUT = {"images": "{set}/images/{name}.tif", "labels": "{set}/labels/{name}.tif"}
 RASTER = {"bands": [3, 2, 1, 4], "scale": {"percentile": [2, 98]}}
@@ -61,7 +61,7 @@ def test_clean_rasters_have_holes_only(root):
 @pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32])
 def test_statistics_are_numpy_s_on_the_valid_pixels(tmp_path, monkeypatch, dtype, block):
     """Bands go by their number in the file; validation does not count; nor does a hole."""
-    monkeypatch.setattr(image_facts, "BLOCK", block)
+    monkeypatch.setattr(images, "BLOCK", block)
     nodata = np.nan if dtype == np.float32 else -5 if dtype == np.int16 else 0
     both = []
     for number in range(2):
@@ -98,14 +98,14 @@ def test_the_file_of_statistics_scales_the_images(root, tmp_path):
 def test_blocks_are_all_that_is_read_and_change_nothing(root, monkeypatch):
     whole = look(root)[0]
     sizes = []
-    read = image_facts.raw_pixels
+    read = images.raw_pixels
 
     def watched(source, spec, window):
         sizes.append((window.height, window.width))
         return read(source, spec, window)
 
-    monkeypatch.setattr(image_facts, "BLOCK", 16)
-    monkeypatch.setattr(image_facts, "raw_pixels", watched)
+    monkeypatch.setattr(images, "BLOCK", 16)
+    monkeypatch.setattr(images, "raw_pixels", watched)
     blocks = check_dataset("toy")
     assert len(sizes) == 4 * 9 and max(max(size) for size in sizes) == 16
     assert blocks.bands == whole.bands
@@ -115,7 +115,7 @@ def test_blocks_are_all_that_is_read_and_change_nothing(root, monkeypatch):
 
 
 def test_windows_are_counted_where_they_lie(root, monkeypatch):
-    monkeypatch.setattr(image_facts, "BLOCK", 16)
+    monkeypatch.setattr(images, "BLOCK", 16)
     report, _ = look(root, layout={**LAYOUT, "window": 20})
     assert report.lists[0].samples == 3 * 2 * 2
     expected = np.bincount(halves()[:40, :40].ravel())
@@ -221,3 +221,16 @@ def test_raster_masks_in_colours_where_numbers_were_declared(colored):
 def test_raster_masks_in_numbers_where_colours_were_declared(root):
     _, found = look(root, labels={"encoding": "color"})
     assert "4 masks with numbers" in found["numbers for colours"].message
+
+
+def test_of_a_large_raster_only_the_middle_is_looked_at_which_is_no_proof(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "BLOCK", 8)
+    for part, name in (("train", "0"), ("val", "1")):
+        pixels = np.random.default_rng(int(name)).integers(1, 255, (3, 24, 24), np.uint8)
+        write_raster(tmp_path / f"toy/{part}/images/{name}.tif", pixels)
+        mask = np.zeros((1, 24, 24), np.uint8)
+        mask[:, 8:16, 8:16] = 255
+        write_raster(tmp_path / f"toy/{part}/labels/{name}.tif", mask)
+    register_toy(tmp_path / "toy", layout=LAYOUT)
+    found = quick_check(["toy_1_1_labeled", "toy_val"])
+    assert [(f.severity, f.kind) for f in found] == [("warning", "nothing labelled")] * 2

@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from co2s.preparation.splits import folder as split_folder
 from co2s.preparation.splits.choice import (
     choose_validation,
     greedy_cover,
     labeling_order,
-    seeded_order,
 )
 from co2s.preparation.splits.folder import read_split_folder, write_split_folder
 from co2s.preparation.splits.grouping import groups_by_blocks, groups_by_name, shares_ground
@@ -29,15 +27,6 @@ def samples(number, groups=None):
         Sample(name, name.replace("images", "labels"), groups[n] if groups else name)
         for n, name in enumerate(names)
     ]
-
-
-def test_an_order_is_of_seed_and_names_alone():
-    names = ["a.png", "b.png", "c.png", "d.png", "ä.png"]
-    assert seeded_order(names, 0) == [3, 4, 1, 0, 2]  # on every machine, with every NumPy
-    assert seeded_order(names, 1) != seeded_order(names, 0)
-    order = [names[n] for n in seeded_order(names, 0)]
-    fewer = [name for name in names if name != "b.png"]
-    assert [fewer[n] for n in seeded_order(fewer, 0)] == [n for n in order if n != "b.png"]
 
 
 def test_a_cover_takes_what_adds_most_then_what_shows_it_well():
@@ -222,6 +211,17 @@ def test_what_is_no_list_is_never_replaced(tmp_path):
         write_split_folder(tmp_path / "notes.txt", FILES)
 
 
+def test_files_of_file_managers_are_no_obstacle_and_others_are(tmp_path):
+    folder = tmp_path / "splits"
+    write_split_folder(folder, FILES)
+    (folder / ".DS_Store").write_bytes(b"Bud1")
+    assert not write_split_folder(folder, FILES)
+    assert write_split_folder(folder, {"val.txt": "new\n"}, overwrite=True)
+    (folder / ".hidden").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"no split lists.*\.hidden"):
+        write_split_folder(folder, FILES, overwrite=True)
+
+
 def test_a_given_val_is_no_obstacle(tmp_path):
     (tmp_path / "splits").mkdir()
     (tmp_path / "splits" / "val.txt").write_text(FILES["val.txt"])
@@ -233,15 +233,14 @@ def test_a_given_val_is_no_obstacle(tmp_path):
 def test_a_failure_leaves_the_old_lists(tmp_path, monkeypatch):
     folder = tmp_path / "splits"
     write_split_folder(folder, FILES)
-    real, seen = os.replace, []
+    real = os.replace
 
-    def fails_at_second(source, target):
-        seen.append(source)
-        if len(seen) == 2:
+    def fails(source, target):
+        if Path(target) == folder and (Path(source) / "val.txt").read_text() == "new\n":
             raise OSError("disk full")
         real(source, target)
 
-    monkeypatch.setattr(split_folder.os, "replace", fails_at_second)
+    monkeypatch.setattr(os, "replace", fails)
     with pytest.raises(OSError, match="disk full"):
         write_split_folder(folder, {"val.txt": "new\n"}, overwrite=True)
     assert contents(tmp_path) == {f"splits/{name}": text for name, text in FILES.items()}

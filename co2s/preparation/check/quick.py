@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from co2s.data.catalog import get_spec, set_root
+from co2s.data.catalog import get_spec
 from co2s.data.spec.reader import load_spec
 
 from .findings import ERROR, WARNING, Finding, by_weight, plural
 from .images import judge_images
-from .lists import Pair, SampleList, missing_files, pairs, read_lists
+from .lists import Pair, SampleList, judge_lists, missing_files, pairs, read_lists
 from .masks import judge_masks
-from .measure import Measurement, measure
-from .overlaps import judge_lists
-from .scaled import judge_scale
-from .shares import shares
+from .names import judge_class_names
+from .run import NO_CLASSES, Measurement, measure
+from .shares import Shares, judge_labels, shares
+from .statistics import judge_scale
 from .values import shifted
 
 SAMPLES = 32
@@ -47,6 +47,7 @@ def _look(lists: list[SampleList], dataset: str, samples: int, end: float) -> It
     some = [replace(entry, records=_spread(entry.records, samples)) for entry in lists]
     absent = missing_files(some)
     yield from judge_lists(lists, absent)
+    yield from judge_class_names(spec)
     measured: list[Measurement] = []
     for pair in _mixed(pairs(some, absent)):
         if measured and time.monotonic() > end:
@@ -55,12 +56,29 @@ def _look(lists: list[SampleList], dataset: str, samples: int, end: float) -> It
     masks = {(r.image.path, r.mask.path): r.mask for r in measured if r.mask is not None}
     yield from judge_images([result.image for result in measured], spec)
     yield from judge_scale(spec)
-    yield from judge_masks(list(masks.values()), spec)
-    pixels = sum(shares(entry, masks, len(spec.classes)).pixels for entry in some)
+    about_masks = list(judge_masks(list(masks.values()), spec))
+    yield from about_masks
+    if NO_CLASSES & {finding.kind for finding in about_masks}:
+        return
+    all_shares = [shares(entry, masks, len(spec.classes)) for entry in some]
+    cut = {result.image.path for result in measured if result.partly}
+    yield from judge_labels(all_shares, spec, _suspected(lists, some, all_shares, cut))
+    pixels = sum(entry.pixels for entry in all_shares)
     hint = shifted([bool(count) for count in np.atleast_1d(pixels)], spec)
     if hint:
         message = f"'{spec.class_names[0]}' does not occur in {len(masks)} masks, all others do."
         yield Finding(WARNING, "absent classes", message, 1, fix=hint)
+
+
+def _suspected(
+    lists: Sequence[SampleList], some: Sequence[SampleList], seen: Sequence[Shares], cut: set[str]
+) -> set[str]:
+    """The names of the lists of which not everything was looked at."""
+    return {
+        entry.name
+        for entry, part, shares in zip(lists, some, seen, strict=True)
+        if shares.counted < len(entry.records) or part.images & cut
+    }
 
 
 def _spread(records: list, samples: int) -> list:
@@ -79,12 +97,11 @@ def check_before_training(
 ) -> None:
     """Log the warnings of the quick form, and how to run the full one.
 
-    root: the folder of the data, where it is not the usual one; spec_files: YAML files of datasets
-    that do not come with co2s. ValueError where there is an error.
+    For the command line that is told: `root`, the folder of the data where it is not the usual one,
+    and `spec_files`, YAML files of datasets that do not come with co2s. ValueError where there is
+    an error.
     """
     log = logging.getLogger(__name__)
-    for name in names if root else ():
-        set_root(name, root)
     findings = quick_check(names)
     full = " && ".join(_commands(names, root, {load_spec(path).name: path for path in spec_files}))
     for finding in findings:

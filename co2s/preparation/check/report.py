@@ -1,12 +1,10 @@
 """A report as tables for people and as JSON for programs."""
 
-import json
 from pathlib import Path
 from textwrap import fill
 
-from tabulate import tabulate
-
-from co2s.files import write_whole
+from co2s.files import write_json
+from co2s.tables import text_table
 
 from .findings import SEVERITIES, Finding, plural
 from .run import Report
@@ -42,7 +40,7 @@ def findings_text(findings: list[Finding], root: str = "") -> str:
     summary = f"{verdict}: {errors}, {warnings}, {facts}."
     if not rows:
         return summary
-    table = tabulate(rows, headers=["", "what", "found"])
+    table = text_table(rows, ["", "what", "found"], "simple", disable_numparse=True)
     return f"{table}\n\n{summary}"
 
 
@@ -55,7 +53,7 @@ def _lists(report: Report) -> str:
         cells = [entry.name, entry.samples, entry.images, *share]
         rows.append([*cells, None if ignored is None else 100 * ignored])
     headers = ["list", "samples", "images", *report.class_names, "ignored"]
-    table = tabulate(rows, headers=headers, tablefmt="pipe", floatfmt=".1f", missingval="-")
+    table = text_table(rows, headers, floatfmt=".1f", missingval="-")
     return f"{table}\nClasses in % of the labelled pixels, ignored in % of all."
 
 
@@ -64,13 +62,13 @@ def _bands(report: Report) -> str:
     rows = [
         [number, *(figures[name] for name in names)] for number, figures in report.bands.items()
     ]
-    table = tabulate(rows, headers=["band", *names], tablefmt="pipe", floatfmt=".6g")
+    table = text_table(rows, ["band", *names], floatfmt=".6g")
     images = plural(report.statistics_images, "training image")
     return f"{table}\nUnscaled values of the valid pixels of {images}."
 
 
 def write_report(path: Path, report: Report) -> None:
-    """Write the report as JSON, all at once."""
+    """Write the report as JSON."""
     content = {
         "dataset": report.dataset,
         "root": report.root,
@@ -81,9 +79,7 @@ def write_report(path: Path, report: Report) -> None:
         "bands": report.bands,
         "seconds": report.seconds,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-    write_whole(path, lambda draft: draft.write_text(text, encoding="utf-8"))
+    write_json(path, content)
 
 
 def _entry(entry: Shares) -> dict:

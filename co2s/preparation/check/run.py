@@ -1,29 +1,59 @@
-"""The full check: one pass over all files of a dataset, in several processes where asked."""
+"""The full check: one pass over all files of a dataset, in several processes where asked.
+
+Each image and its mask are opened once, rasters are read block by block. Whatever a file does, its
+measurement comes back: with figures, or with the problem.
+"""
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from co2s.data.catalog import dataset_root, get_spec
+from co2s.data.reading.rasters import Window, is_raster
 from co2s.data.spec import DatasetSpec
 
 from .findings import ERROR, Finding, by_weight
-from .images import judge_duplicates, judge_images
-from .lists import SampleList, list_names, missing_files, pairs, read_lists
-from .masks import judge_masks
-from .measure import Measurement, measure
-from .overlaps import judge_lists, judge_names
-from .scaled import judge_scale
-from .shares import Shares, judge_shares, shares
-from .statistics import BandStatistics, summaries
+from .headers import Problem, fitting, image_problem, said, try_header
+from .images import BLOCK, ImageFacts, ImageSums, decoded, judge_duplicates, judge_images
+from .lists import (
+    Pair,
+    SampleList,
+    judge_list_files,
+    judge_lists,
+    list_names,
+    missing_files,
+    pairs,
+    read_lists,
+)
+from .masks import MaskCount, judge_masks
+from .names import judge_names
+from .shares import Shares, judge_labels, judge_shares, shares
+from .statistics import BandStatistics, judge_scale, summaries
+from .values import MaskFacts
 
-Progress = Callable[[Iterable[Measurement], int], Iterable[Measurement]]
+Piece = tuple[Window, np.ndarray | None]  # a place, and which of its pixels are valid (None: all)
 
 # Masks that are misread have no classes: what they lack says nothing.
-_NO_CLASSES = {"0 and 255", "colours for numbers", "numbers for colours"}
+NO_CLASSES = {"0 and 255", "colours for numbers", "numbers for colours"}
+
+
+@dataclass
+class Measurement:
+    """The two halves of a pair; `mask` None: it is unlabelled. `partly`: not all was looked at."""
+
+    image: ImageFacts
+    mask: MaskFacts | None
+    partly: bool = False
+
+
+Progress = Callable[[Iterable[Measurement], int], Iterable[Measurement]]
 
 
 @dataclass(frozen=True)
@@ -67,7 +97,10 @@ def check_dataset(
     lists, findings = read_lists(list_names(spec.name))
     root = str(dataset_root(spec.name))
     absent = missing_files(lists)
-    findings += [*judge_lists(lists, absent), *judge_names(lists, root)]
+    images = {path for entry in lists for path in entry.images}
+    masks = {path for entry in lists for path in entry.masks}
+    findings += [*judge_lists(lists, absent), *judge_list_files(spec, Path(root))]
+    findings += judge_names(images, masks, spec, root)
     todo = pairs(lists, absent)
     statistics = _Statistics(lists)
     measured = []
@@ -107,8 +140,8 @@ def _judged(
     findings = [*judge_images(images, spec), *judge_duplicates(images, lists)]
     findings += judge_masks(list(masks.values()), spec)
     all_shares = [shares(entry, masks, len(spec.classes)) for entry in lists]
-    if not _NO_CLASSES & {finding.kind for finding in findings}:
-        findings += judge_shares(all_shares, spec)
+    if not NO_CLASSES & {finding.kind for finding in findings}:
+        findings += [*judge_labels(all_shares, spec), *judge_shares(all_shares, spec)]
     return all_shares, findings
 
 
@@ -131,3 +164,78 @@ class _Statistics:
             for number, band in image.bands.items():
                 self.bands.setdefault(number, BandStatistics()).merge(band)
         image.bands = {}
+
+
+def measure(pair: Pair, spec: DatasetSpec, quick: bool = False) -> Measurement:
+    """All figures of a pair. quick: the image's header only, and of a mask what samples need."""
+    cv2.setNumThreads(1)
+    image = ImageFacts(pair.image)
+    outlines = spec.labels.encoding == "coco"
+    mask = MaskFacts(pair.mask, pair.image if outlines else pair.mask) if pair.mask else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of files without a place on earth
+        image.header, image.problem = try_header(pair.image, spec)
+        if mask is not None:
+            _open_mask(mask, image, spec)
+        _walk(pair, image, mask, spec, quick)
+    if image.header is not None and image.problem is None:
+        image.problem = image_problem(pair.image, image.header, spec.raster)
+    return Measurement(image, mask, partly=quick and _is_cut(pair, image, spec))
+
+
+def _open_mask(mask: MaskFacts, image: ImageFacts, spec: DatasetSpec) -> None:
+    """Header of the mask, and whether it fits its image."""
+    mask.header, mask.problem = try_header(mask.path, spec, image.path)
+    if mask.header is None or image.header is None:
+        return
+    mask.problem, mask.warp = fitting((image.path, image.header), (mask.path, mask.header), spec)
+
+
+def _walk(
+    pair: Pair, image: ImageFacts, mask: MaskFacts | None, spec: DatasetSpec, quick: bool
+) -> None:
+    """Go through the image's pieces, and through the same ones of its mask."""
+    counting = None
+    if mask is not None and mask.problem is None and mask.header is not None:
+        counting = MaskCount(mask, pair, spec)
+    pieces = _places(pair, image, spec) if quick else _pieces(pair, image, spec)
+    try:
+        for place, valid in pieces:
+            if counting is not None:
+                counting.add(place, valid)
+    except Exception as error:  # whatever a damaged file makes a decoder raise
+        image.problem = Problem("unreadable", said(error, image.path))
+        image.bands, image.digest = {}, ""
+    if counting is not None:
+        counting.close()
+
+
+def _is_cut(pair: Pair, image: ImageFacts, spec: DatasetSpec) -> bool:
+    """Whether the sample is a whole raster of more than a block."""
+    header = image.header
+    large = header is not None and max(header.height, header.width) > BLOCK
+    return large and None in pair.windows and is_raster(pair.image, spec.raster)
+
+
+def _places(pair: Pair, image: ImageFacts, spec: DatasetSpec) -> Iterator[Piece]:
+    """Places without a look at the image: of samples; of a whole raster a block in its middle."""
+    if image.header is None:
+        return
+    height, width = image.header.height, image.header.width
+    side = BLOCK if _is_cut(pair, image, spec) else max(height, width)
+    h, w = min(height, side), min(width, side)
+    for window in pair.windows:
+        yield window or ((height - h) // 2, (width - w) // 2, h, w), None
+
+
+def _pieces(pair: Pair, image: ImageFacts, spec: DatasetSpec) -> Iterator[Piece]:
+    """Read the image piece by piece, into its facts."""
+    if image.header is None:
+        return
+    sums = ImageSums(image, pair.number) if pair.first else None
+    for place, bands, numbers, valid in decoded(image, spec.raster):
+        if sums is not None:
+            sums.add(bands, numbers, valid)
+        yield place, None if valid.all() else valid
+    if sums is not None:
+        sums.close()

@@ -1,27 +1,29 @@
 """Shares of classes and of ignored pixels, list by list."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from co2s.data.spec import DatasetSpec
 
-from .findings import INFO, WARNING, Finding, about, plural
+from .findings import ERROR, INFO, WARNING, Finding, about, plural
 from .lists import SampleList
-from .mask_facts import MaskFacts
-from .values import shifted
+from .values import MaskFacts, shifted
 
 
 @dataclass(frozen=True)
 class Shares:
     """Of one list: its samples and images; pixels (N,) of each class, and ignored ones.
 
-    `partly`, `empty`: masks with some and with nothing but ignored pixels, as the list uses them.
+    `role`: as that of the list. `counted`: samples whose mask was counted. `partly`, `empty`: masks
+    with some and with nothing but ignored pixels, as the list uses them.
     """
 
     name: str
+    role: str
     samples: int
+    counted: int
     images: int
     pixels: np.ndarray
     ignored: int
@@ -46,6 +48,7 @@ def shares(entry: SampleList, masks: Mapping[tuple[str, str], MaskFacts], number
     total = np.zeros(number + 1, np.int64)
     partly: set[str] = set()
     empty: set[str] = set()
+    counted = 0
     for record in entry.records:
         path = record.get("sem_seg_file_name")
         if path is None or (record["file_name"], path) not in masks:
@@ -54,17 +57,52 @@ def shares(entry: SampleList, masks: Mapping[tuple[str, str], MaskFacts], number
         if pixels is None:
             continue
         total += pixels
+        counted += 1
         if pixels[-1]:
             (partly if pixels[:-1].any() else empty).add(record["image_id"])
     return Shares(
         entry.name,
+        entry.role,
         len(entry.records),
+        counted,
         len(entry.images),
         total[:-1],
         int(total[-1]),
         tuple(sorted(partly)),
         tuple(sorted(empty)),
     )
+
+
+def judge_labels(
+    all_shares: Sequence[Shares], spec: DatasetSpec, suspected: Collection[str] = ()
+) -> Iterator[Finding]:
+    """Nothing to learn from and nothing to score: lists without a labelled pixel, a single class.
+
+    suspected: names of lists of which some was not looked at.
+    """
+    for entry in all_shares:
+        if entry.pixels.any() or not entry.ignored:
+            continue
+        seen, severity = f"in {plural(entry.counted, 'sample')} every one", ERROR
+        if entry.name in suspected:
+            seen, severity = f"every one looked at, in {plural(entry.counted, 'sample')},", WARNING
+        purpose = "score" if entry.role == "val" else "learn from"
+        message = f"'{entry.name}' has no labelled pixel: {seen} is ignored."
+        fix = (
+            f"There is nothing to {purpose}: correct `labels` (`ignore`, `map`) or the masks, or "
+            "leave the list out."
+        )
+        yield Finding(severity, "nothing labelled", message, entry.counted, fix=fix)
+    if len(spec.classes) == 1:
+        message = (
+            f"'{spec.class_names[0]}' is the only class: whatever is predicted is right, and every "
+            "score is 100 %."
+        )
+        fix = (
+            "Make what it is not a class, too: background in `classes`, with its number in "
+            "`labels.map` and not in `labels.ignore`."
+        )
+        yield Finding(WARNING, "one class", message, 1, fix=fix)
 
 
 def judge_shares(all_shares: Sequence[Shares], spec: DatasetSpec) -> Iterator[Finding]:

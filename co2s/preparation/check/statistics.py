@@ -5,13 +5,16 @@ standard deviation, minimum and maximum are exact (float64, updated block by blo
 come from a uniform random sample.
 """
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from co2s.files import write_whole
+from co2s.data.reading.scaling import limits
+from co2s.data.spec import DatasetSpec
+from co2s.files import write_json
+
+from .findings import ERROR, Finding
 
 LOWEST, HIGHEST = -(2**15), 2**16 - 1  # int16 and uint16 together
 SAMPLE = 2**14  # pixels kept for percentiles: the 2nd lies between the 1.9th and the 2.1th
@@ -118,7 +121,7 @@ def summaries(bands: Mapping[int, BandStatistics]) -> dict[str, dict]:
 def write_statistics(
     path: Path, bands: Mapping[str, dict], dataset: str, images: int, lists: Iterable[str]
 ) -> None:
-    """Write the file that `raster: {scale: {statistics: FILE}}` reads, all at once.
+    """Write the file that `raster: {scale: {statistics: FILE}}` reads.
 
     ValueError where no band has a valid pixel.
     """
@@ -131,9 +134,24 @@ def write_statistics(
         "unit": "unscaled values, valid pixels only",
         "bands": bands,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-    write_whole(path, lambda draft: draft.write_text(text, encoding="utf-8"))
+    write_json(path, content)
+
+
+def judge_scale(spec: DatasetSpec, writes: Path | None = None) -> Iterator[Finding]:
+    """One error where `raster.scale.statistics` names a file that is missing or lacks a band.
+
+    writes: a file of statistics that this very check writes.
+    """
+    raster = spec.raster
+    if raster is None or raster.scale is None or raster.scale.method != "statistics":
+        return
+    if writes is not None and writes.resolve() == Path(raster.scale.file).resolve():
+        return
+    try:
+        limits(raster, "", lambda: np.ma.masked_array([]))
+    except (OSError, ValueError) as error:
+        fix = f"Run the full check with --statistics {raster.scale.file}"
+        yield Finding(ERROR, "statistics", str(error), 1, fix=fix)
 
 
 def _bins() -> int:

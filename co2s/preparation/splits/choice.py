@@ -1,23 +1,11 @@
 """Who validates and who is labelled: seeded, nested, and with every class where it can be."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-
-def seeded_order(names: Sequence[str], seed: int) -> list[int]:
-    """Positions in a random order that depends on seed and names alone.
-
-    By hash, not by a generator: the same with every version of NumPy, and one image more or less
-    moves no other.
-    """
-
-    def rank(position: int) -> bytes:
-        return hashlib.sha256(f"{seed} {names[position]}".encode()).digest()
-
-    return sorted(range(len(names)), key=rank)
+from co2s.data.splits import seeded_order
 
 
 def choose_validation(groups: Sequence[str], count: int, seed: int) -> set[str]:

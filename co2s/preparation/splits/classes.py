@@ -8,7 +8,6 @@ import numpy as np
 
 from co2s.data.reading.io import read_label
 from co2s.data.reading.labels import read_classes
-from co2s.data.reading.rasters import is_raster
 from co2s.data.spec import DatasetSpec
 from co2s.structures import IGNORE_LABEL
 
@@ -65,15 +64,17 @@ def gather(counted: Iterable[tuple[str, Counter]], spec: DatasetSpec | None) -> 
 
 
 def _decoded(label: str, image: str, spec: DatasetSpec) -> np.ndarray:
-    rasters = is_raster(label, None) and is_raster(image, spec.raster)
-    return read_classes(label, spec, image if rasters else None)
+    return read_classes(label, spec, image)
 
 
 def _plain(label: str) -> np.ndarray:
     try:
-        return read_label(label, "index")
+        mask = read_label(label, "index")
     except ValueError as error:
         raise ValueError(
             f"{error} Without --dataset masks must hold class numbers: give the YAML file that "
             "says how they are written, or --no-stratify to leave them unread."
         ) from error
+    if mask.known is None:
+        return mask.values
+    return np.where(mask.known, mask.values, IGNORE_LABEL)

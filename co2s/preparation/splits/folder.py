@@ -1,11 +1,9 @@
 """A folder of split lists: written whole or not at all, and read back."""
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 from co2s.data.splits import read_list
+from co2s.files import left_by_system, replaced_folder, write_text
 
 ROLES = ("labeled.txt", "unlabeled.txt")
 SUMMARY = "summary.json"
@@ -24,17 +22,9 @@ def write_split_folder(
     if _holds(folder, files):
         return False
     _refuse(folder, overwrite, keep)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with replaced_folder(folder) as draft:
         for name, text in files.items():
-            path = draft / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(text.encode("utf-8"))  # no other line ends on other systems
-        draft.chmod(0o755)  # mkdtemp's folders are private
-        _swap(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+            write_text(draft / name, text)
     return True
 
 
@@ -74,23 +64,10 @@ def _refuse(folder: Path, overwrite: bool, keep: Path | None) -> None:
         )
 
 
-def _swap(draft: Path, folder: Path) -> None:
-    """The old folder is put aside first, and comes back where the new one cannot take its place."""
-    if not folder.exists():
-        os.replace(draft, folder)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-    os.replace(folder, aside)
-    try:
-        os.replace(draft, folder)
-    except BaseException:
-        os.replace(aside, folder)
-        raise
-    shutil.rmtree(aside)
-
-
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.rglob("*") if p.is_file() and not left_by_system(p))
 
 
 def _name(path: Path, folder: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from co2s.data.reading.rasters import opened
+from co2s.data.reading.rasters import opened, ordered_bounds
 
 from .sources import Sample, regrouped
 
@@ -60,7 +60,7 @@ def groups_by_blocks(paths: Sequence[str], size: float) -> tuple[list[str], np.n
     first = None
     for number, path in enumerate(paths):
         with opened(path) as source:
-            crs, bounds[number] = source.crs, source.bounds
+            crs, bounds[number] = source.crs, ordered_bounds(source)
         if crs is None:
             raise ValueError(
                 f"{path} has no CRS, so it lies in no block. Group by file names: --scene."

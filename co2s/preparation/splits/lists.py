@@ -36,7 +36,7 @@ def pairs_of(samples: Sequence[Sample]) -> list[Pair]:
 
 
 def text_of(pairs: Sequence[Pair]) -> str:
-    """The content of a list file."""
+    """The content of a split list."""
     return "".join(f"{list_line(*pair)}\n" for pair in pairs)
 
 

@@ -26,7 +26,7 @@ class Sides:
 
 
 def parse_val(text: str) -> Fraction | int | Path:
-    """A share ("0.1", "1/10"), a number of samples ("494") or a list file ("val.txt")."""
+    """A share ("0.1", "1/10"), a number of samples ("494") or a split list ("val.txt")."""
     if text.endswith(".txt"):
         return Path(text)
     if re.fullmatch(r"[1-9]\d*", text):

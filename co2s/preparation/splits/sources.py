@@ -52,6 +52,11 @@ def from_spec(spec: DatasetSpec, root: Path) -> Source:
     layout, splits = spec.layout, spec.splits
     if layout is None:
         return from_patterns(root, "images/*", "labels/*")
+    if spec.labels.file is not None:
+        raise ValueError(
+            f"'{spec.name}' has its labels in one annotation file, and lists are made for masks: "
+            "choose its samples in the YAML file (splits: fractions, val, seed)."
+        )
     if layout.labels is None:
         raise ValueError(f"'{spec.name}' has no masks (layout.labels), so nothing can be labelled.")
     samples, val = [], set()
@@ -68,7 +73,7 @@ def from_spec(spec: DatasetSpec, root: Path) -> Source:
 
 
 def listed_samples(path: Path, root: Path) -> list[Sample]:
-    """The samples of a list file; each must have a mask, and lie under root."""
+    """The samples of a split list; each must have a mask, and lie under root."""
     samples = []
     for image, label in read_list(path):
         if label is None:
@@ -112,7 +117,8 @@ def _matches(root: Path, images: str, labels: str) -> list[tuple[Sample, Parts]]
             ) from None
         pairs.append((Sample(image, label if (root / label).is_file() else None, image), parts))
     if not pairs:
-        there = ", ".join(sorted(path.name for path in root.iterdir())[:8]) or "nothing"
+        names = sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
+        there = ", ".join(names[:8]) or "nothing"
         raise FileNotFoundError(f"No image under {root} fits '{images}'. Found there: {there}.")
     if all(sample.label is None for sample, _ in pairs):
         first = labels.format(**pairs[0][1])

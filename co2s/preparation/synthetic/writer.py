@@ -2,16 +2,16 @@
 
 import json
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from co2s.files import left_by_system, replaced_folder, write_json
+
 from .scene import draw_scene
 
-# Written last into the finished folder: it names what was asked for.
+# Written last: it names what was asked for.
 MARKER = "synthetic_aerial.json"
 # Raised whenever the pictures change, so that an older folder is written again.
 VERSION = 1
@@ -47,17 +47,15 @@ def write_synthetic_aerial(
     if _is_complete(root, made):
         return root
     _refuse_foreign(root)
-    root.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
     try:
-        _write_tiles(draft / "train", (seed, 0), train_scenes, tile)
-        _write_tiles(draft / "val", (seed, 1), val_scenes, tile)
-        _write_demo(draft / "demo", (seed, 2), demo_size)
-        (draft / MARKER).write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-        draft.chmod(0o755)  # mkdtemp's folders are private
-        _move_into_place(draft, root, made)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        with replaced_folder(root) as draft:
+            _write_tiles(draft / "train", (seed, 0), train_scenes, tile)
+            _write_tiles(draft / "val", (seed, 1), val_scenes, tile)
+            _write_demo(draft / "demo", (seed, 2), demo_size)
+            write_json(draft / MARKER, made)
+    except OSError:
+        if not _is_complete(root, made):  # else another process was faster
+            raise
     return root
 
 
@@ -67,24 +65,13 @@ def _is_complete(root: Path, made: dict) -> bool:
 
 
 def _refuse_foreign(root: Path) -> None:
-    if root.exists() and not (root / MARKER).is_file() and (root.is_file() or any(root.iterdir())):
+    if not root.exists() or (root / MARKER).is_file():
+        return
+    if root.is_file() or not all(map(left_by_system, root.iterdir())):
         raise FileExistsError(
             f"{root} exists and was not written by this generator (no {MARKER} in it). "
             "Give another output folder, or move this one away."
         )
-
-
-def _move_into_place(draft: Path, root: Path, made: dict) -> None:
-    """Swap the finished folder in; another process that was faster wins."""
-    if root.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{root.name}-old-", dir=root.parent))
-        os.replace(root, old)
-        shutil.rmtree(old)
-    try:
-        os.replace(draft, root)
-    except OSError:
-        if not _is_complete(root, made):
-            raise
 
 
 def _write_tiles(folder: Path, seed: tuple[int, int], scenes: int, tile: int) -> None:

@@ -22,7 +22,9 @@ def find_scenes(root: Path, images: str, labels: str) -> list[ScenePair]:
     """
     if not root.is_dir():
         raise FileNotFoundError(f"The folder of the raw distribution is missing: {root}.")
-    paths = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+    below = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    # `._NAME.tif` of macOS is no scene, whatever its name says.
+    paths = sorted(p.as_posix() for p in below if not any(part[0] == "." for part in p.parts))
     found = [_by_scene(root, paths, pattern) for pattern in (images, labels)]
     for pattern, files in zip((images, labels), found, strict=True):
         if not files:

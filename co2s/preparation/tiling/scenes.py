@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
+from co2s.data.reading.opening import decoding, open_picture
 from co2s.data.reading.rasters import Window, is_raster, opened, rasterio_window
 from co2s.optional import import_extra
 
@@ -52,21 +52,18 @@ def _with_rasterio(path: str) -> Iterator[Scene]:
 
 @contextmanager
 def _with_pillow(path: str) -> Iterator[Scene]:
-    try:
-        with Image.open(path) as image:
-            if image.mode != "RGB":
-                raise ValueError(_not_rgb(path, f"Pillow's mode {image.mode}"))
+    with decoding(path, "an image"):
+        image = open_picture(path)
+    with image:
+        if image.mode != "RGB":
+            raise ValueError(_not_rgb(path, f"Pillow's mode {image.mode}"))
 
-            def read(window: Window) -> np.ndarray:
-                y, x, height, width = window
+        def read(window: Window) -> np.ndarray:
+            y, x, height, width = window
+            with decoding(path, "an image"):
                 return np.asarray(image.crop((x, y, x + width, y + height)))
 
-            yield Scene(image.height, image.width, read)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(
-            f"{path} cannot be read as an image: {error}. Fetch it again; a TIFF too large for "
-            "Pillow is read through rasterio (pip install 'co2s[geo]')."
-        ) from error
+        yield Scene(image.height, image.width, read)
 
 
 def _not_rgb(path: str, found: str) -> str:

@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from co2s.data.reading.rasters import Window
-from co2s.files import write_png, write_whole
+from co2s.files import write_json, write_png
 from co2s.structures.windows import windows
 
 from .color_code import ColorCode
@@ -58,8 +58,7 @@ def claim_output(output: Path, how: dict) -> None:
     for part in ("images", "labels"):
         (output / part).mkdir(parents=True, exist_ok=True)
     if found is None:
-        text = json.dumps(how, indent=1) + "\n"
-        write_whole(marker, lambda draft: draft.write_text(text, encoding="utf-8"))
+        write_json(marker, how)
 
 
 def write_tiles(tiles: Sequence[Tile], output: Path, code: ColorCode) -> Iterator[bool]:
