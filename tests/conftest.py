@@ -2,16 +2,21 @@
 
 import logging
 import os
+import re
+from contextlib import contextmanager
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run in parallel, one core each
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may ask the network, or wait for it
 
 import pytest
 import torch
+import yaml
 
 from co2s.config import get_co2s_cfg
 from co2s.d2 import DatasetCatalog, MetadataCatalog
 from co2s.data import catalog
+from co2s.engine import load_cfg
+from co2s.engine.report import options
 
 
 @pytest.fixture
@@ -35,13 +40,40 @@ def tiny_cfg():
     cfg.INPUT.CROP_SIZE = 32
     cfg.SOLVER.MAX_ITER = 10
     cfg.SOLVER.IMS_PER_BATCH = 2
+    cfg.SEED = 0
     cfg.DATALOADER.NUM_WORKERS = 0
     return cfg
 
 
 @pytest.fixture
+def complete(tmp_path):
+    """A function (cfg, *opts, **load_cfg's) -> what `load_cfg` makes of a file that holds cfg."""
+
+    def load(cfg, *opts, **keywords):
+        path = tmp_path / "given.yaml"
+        write_given(cfg, path)
+        return load_cfg(str(path), opts, **keywords)
+
+    return load
+
+
+def write_given(cfg, path):
+    """Write the values of cfg that are not the default ones, as a user would give them."""
+    default, found = options(get_co2s_cfg()), options(cfg)
+    content = {}
+    for key, value in found.items():
+        if key not in default or default[key] != value:
+            *sections, last = key.split(".")
+            node = content
+            for section in sections:
+                node = node.setdefault(section, {})
+            node[last] = value
+    path.write_text(yaml.safe_dump(content))
+
+
+@pytest.fixture
 def random_batch():
-    """A function (batch, size, num_classes, seed) -> the training batch dict of `co2s.data`."""
+    """A function (batch, size, num_classes, seed, views) -> a Batch of `co2s.structures`."""
     return make_batch
 
 
@@ -51,6 +83,27 @@ def log(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("co2s"), "propagate", True)
     caplog.set_level(logging.INFO, logger="co2s")
     return caplog
+
+
+@pytest.fixture
+def stops(capsys):
+    """A context (words) in which a tool ends with exit code 2 and one message, which they match.
+
+    It gives a list that holds the message afterwards.
+    """
+
+    @contextmanager
+    def expect(words):
+        said = []
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            yield said
+        said.append(capsys.readouterr().err)
+        assert stopped.value.code == 2
+        assert re.search(words, said[0]), said[0]
+        assert "Traceback" not in said[0]
+
+    return expect
 
 
 @pytest.fixture
@@ -65,7 +118,7 @@ def clean_catalog(monkeypatch):
         MetadataCatalog.remove(name)
 
 
-def make_batch(batch: int = 2, size: int = 32, num_classes: int = 6, seed: int = 0):
+def make_batch(batch: int = 2, size: int = 32, num_classes: int = 6, seed: int = 0, views=2):
     generator = torch.Generator().manual_seed(seed)
 
     def draw(high, *shape):
@@ -74,9 +127,9 @@ def make_batch(batch: int = 2, size: int = 32, num_classes: int = 6, seed: int =
     def view():
         return {
             "image": draw(256, 3, size, size).byte(),
-            "strong": draw(256, 2, 3, size, size).byte(),
+            "strong": draw(256, views, 3, size, size).byte(),
             "valid": draw(5, size, size) > 0,
-            "cutmix": draw(2, 2, size, size).bool(),
+            "cutmix": draw(2, views, size, size).bool(),
         }
 
     labeled = [

@@ -6,7 +6,6 @@ own options: benchmark.py data --help. Those that take several values (--workers
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,23 +13,20 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is not installed
 
 from benchmarks import data, load
-from co2s.files import write_whole
+from co2s.engine import tool
+from co2s.files import write_json
 
 BENCHMARKS = {"data": data, "load": load}
 
 
+@tool
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
     benchmark = BENCHMARKS[args.benchmark]
-    try:
-        results = benchmark.run(args)
-    except (OSError, ValueError) as error:
-        sys.exit(f"benchmark.py {args.benchmark}: {error}")
+    results = benchmark.run(args)
     print("\n\n".join(benchmark.tables(results)))
     if args.output:
-        text = json.dumps(results, indent=1) + "\n"
-        args.output.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(args.output, lambda draft: draft.write_text(text, encoding="utf-8"))
+        write_json(args.output, results)
 
 
 def parse_args(arguments: Sequence[str] | None) -> argparse.Namespace:

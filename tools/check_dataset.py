@@ -14,22 +14,20 @@ from pathlib import Path
 from tqdm import tqdm
 
 from co2s.data import get_spec, register_spec_file, set_root
+from co2s.engine import tool
 from co2s.preparation.check import Report, check_dataset, quick_check
 from co2s.preparation.check.lists import dataset_root, list_names
 from co2s.preparation.check.report import as_text, findings_text, write_report
 from co2s.preparation.check.statistics import write_statistics
 
 
+@tool
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_args(arguments)
-    try:
-        name = registered(args.dataset, args.root)
-        if args.quick:
-            return quick(name)
-        report = check_dataset(name, args.workers, progress, args.statistics)
-    except (OSError, ValueError) as error:
-        print(f"check_dataset.py: {error}", file=sys.stderr)
-        return 2
+    name = registered(args.dataset, args.root)
+    if args.quick:
+        return quick(name)
+    report = check_dataset(name, args.workers, progress, args.statistics)
     print(as_text(report))
     return write(report, args)
 
@@ -75,19 +73,14 @@ def progress(measured, total: int):
 
 def write(report: Report, args: argparse.Namespace) -> int:
     """Write the files that were asked for; returns the exit code."""
-    code = int(bool(report.errors))
-    try:
-        if args.json:
-            write_report(args.json, report)
-            print(f"Report: {args.json}")
-        if args.statistics:
-            images, lists = report.statistics_images, report.statistics_lists
-            write_statistics(args.statistics, report.bands, report.dataset, images, lists)
-            print(f"Statistics: {args.statistics}")
-    except (OSError, ValueError) as error:
-        print(f"check_dataset.py: {error}", file=sys.stderr)
-        return 1
-    return code
+    if args.json:
+        write_report(args.json, report)
+        print(f"Report: {args.json}")
+    if args.statistics:
+        images, lists = report.statistics_images, report.statistics_lists
+        write_statistics(args.statistics, report.bands, report.dataset, images, lists)
+        print(f"Statistics: {args.statistics}")
+    return int(bool(report.errors))
 
 
 if __name__ == "__main__":

@@ -8,44 +8,37 @@ make the students compute as the authors' release does. Both are written, or non
 """
 
 import argparse
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 import torch
 
-from co2s.config import get_co2s_cfg
 from co2s.d2 import CfgNode
+from co2s.engine import load_cfg, tool
+from co2s.files import write_together
 from co2s.model_zoo.authors import convert
-from co2s.modeling.weights import WeightsError, file_digest
+from co2s.modeling.weights import file_digest
 
 USE = """\
 Score it:
   python {train_net} --eval-only --config-file {config}
 Predict with it, for an image (H, W, 3) as OpenCV reads it:
-  from co2s.config import get_co2s_cfg
   from co2s.d2 import DefaultPredictor
-  cfg = get_co2s_cfg()
-  cfg.merge_from_file("{config}")
-  # without a GPU: cfg.MODEL.DEVICE = "cpu"
+  from co2s.engine import load_cfg
+  cfg = load_cfg("{config}")
   probabilities = DefaultPredictor(cfg)(image)["sem_seg"]"""
 
 
+@tool
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
-        config = check_output(args)
-        cfg = get_co2s_cfg()
-        cfg.merge_from_file(args.config_file)
-        cfg.merge_from_list(args.opts)
-        state, cfg = convert(cfg, args.global_file, args.local_file)
-        # A relative path would be looked for in whatever folder the user is in later.
-        cfg.MODEL.WEIGHTS = str(args.output.resolve())
-        cfg.OUTPUT_DIR = f"{cfg.OUTPUT_DIR}_converted"  # not into the folder of one's own runs
-        write_both({args.output: {"model": state}, config: head(args) + cfg.dump()})
-    except (OSError, ValueError, WeightsError) as error:
-        sys.exit(f"Nothing was written. {error}")
+    config = check_output(args)
+    state, cfg = convert(load_cfg(args.config_file, args.opts), args.global_file, args.local_file)
+    # A relative path would be looked for in whatever folder the user is in later.
+    cfg.MODEL.WEIGHTS = str(args.output.resolve())
+    cfg.MODEL.DEVICE = "cuda"  # for whatever machine it will run on: load_cfg takes what is there
+    cfg.OUTPUT_DIR = f"{cfg.OUTPUT_DIR}_converted"  # not into the folder of one's own runs
+    write_pair(args.output, state, config, head(args) + cfg.dump())
     report(args.output, config, cfg, state)
 
 
@@ -86,33 +79,14 @@ def head(args: argparse.Namespace) -> str:
     )
 
 
-def write_both(contents: dict[Path, dict | str]) -> None:
-    """Write all files or none: first under temporary names, then in place."""
-    temporary: dict[Path, Path] = {}
-    placed: list[Path] = []
-    try:
-        for path, content in contents.items():
-            handle, name = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}.")
-            os.close(handle)
-            temporary[path] = Path(name)
-            if isinstance(content, str):
-                temporary[path].write_text(content, encoding="utf-8")
-            else:
-                torch.save(content, temporary[path])
-        for path, source in temporary.items():
-            source.chmod(0o666 & ~_umask())  # mkstemp's files are their owner's alone
-            os.replace(source, path)
-            placed.append(path)
-    except BaseException:
-        for path in (*temporary.values(), *placed):
-            path.unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def write_pair(path: Path, state: dict[str, torch.Tensor], config: Path, text: str) -> None:
+    """Write checkpoint and configuration, both or none."""
+    write_together(
+        {
+            path: lambda draft: torch.save({"model": state}, draft),
+            config: lambda draft: draft.write_text(text, encoding="utf-8"),
+        }
+    )
 
 
 def report(output: Path, config: Path, cfg: CfgNode, state: dict[str, torch.Tensor]) -> None:

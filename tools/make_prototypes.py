@@ -6,7 +6,6 @@ The file records the model, the weights, the concepts and the templates that it 
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -15,24 +14,16 @@ from torch import Tensor
 
 from co2s.config import get_co2s_cfg
 from co2s.data.catalog import find_spec
-from co2s.modeling.guidance.concepts import check_templates, read_templates
-from co2s.modeling.guidance.prototype_file import (
-    PrototypeRecord,
-    check_npz_name,
-    differences,
-    load_prototypes,
-    write_prototypes,
-)
-from co2s.modeling.guidance.text_source import TextSource
-from co2s.modeling.weights import WeightsError
+from co2s.engine import tool
+from co2s.modeling.guidance.text.concepts import check_templates, read_templates
+from co2s.modeling.guidance.text.file import check_npz_name, load_prototypes, write_prototypes
+from co2s.modeling.guidance.text.record import PrototypeRecord, differences
+from co2s.modeling.guidance.text.source import TextSource
 
 
+@tool
 def main(arguments: Sequence[str] | None = None) -> None:
-    args = parse_args(arguments)
-    try:
-        make(args)
-    except (OSError, ValueError, WeightsError) as error:
-        sys.exit(f"make_prototypes.py: {error}")
+    make(parse_args(arguments))
 
 
 def parse_args(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Choose labelled, unlabelled and validation samples, and write them as list files.
+"""Choose labelled, unlabelled and validation samples, and write them as split lists.
 
 make_splits.py --dataset whdld --root whdld --val 0.1 --ratios 1/24 1/16 1/8 1/4
 make_splits.py --images "images/*.png" --labels "labels/*.png" --root mydata --val 0.1 --ratios 1/8
@@ -20,11 +20,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tabulate import tabulate
 from tqdm import tqdm
 
 from co2s.data.catalog import find_spec, folder_of
 from co2s.data.splits import split_name
+from co2s.engine import tool
 from co2s.preparation.splits.classes import ClassCounts, count_classes, gather
 from co2s.preparation.splits.folder import SUMMARY, Pair, read_split_folder, write_split_folder
 from co2s.preparation.splits.grouping import group_samples
@@ -32,21 +32,20 @@ from co2s.preparation.splits.lists import class_remarks, make_lists, pairs_of, t
 from co2s.preparation.splits.sides import Sides, choose_sides, parse_val
 from co2s.preparation.splits.sources import Sample, Source, from_patterns, from_spec, listed_samples
 from co2s.preparation.splits.summary import faults, summarise, table
+from co2s.tables import text_table
 
 
+@tool
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
     args.command = shlex.join(
         ["make_splits.py", *(sys.argv[1:] if arguments is None else arguments)]
     )
-    try:
-        args.spec = find_spec(args.dataset) if args.dataset else None
-        args.root = dataset_root(args)
-        usual = (args.spec and args.spec.splits.folder) or "splits"
-        args.output = args.output or args.root / usual
-        show_lists(args) if args.summary_only else make(args)
-    except (OSError, ValueError, ModuleNotFoundError) as error:
-        sys.exit(f"make_splits.py: {error}")
+    args.spec = find_spec(args.dataset) if args.dataset else None
+    args.root = dataset_root(args)
+    usual = (args.spec and args.spec.splits.folder) or "splits"
+    args.output = args.output or args.root / usual
+    show_lists(args) if args.summary_only else make(args)
 
 
 def parse_args(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -111,7 +110,7 @@ def make(args: argparse.Namespace) -> None:
 
 
 def part(args: argparse.Namespace) -> tuple[Sides, Path | None]:
-    """Training and validation, and the list file that fixed the latter."""
+    """Training and validation, and the split list that fixed the latter."""
     source = find(args)
     if args.val is None and source.val is None:
         raise ValueError("Say which samples validate: --val 0.1, a number, or a val.txt.")
@@ -169,7 +168,7 @@ def show_lists(args: argparse.Namespace) -> None:
 def report(summary: dict, remarks: Sequence[str]) -> None:
     headers, rows = table(summary)
     align = ["left", *["right"] * (len(headers) - 1)]
-    print(tabulate(rows, headers, disable_numparse=True, colalign=align))
+    print(text_table(rows, headers, "simple", disable_numparse=True, colalign=align))
     for remark in remarks:
         print(f"- {remark}")
 

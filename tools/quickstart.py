@@ -6,19 +6,19 @@ import json
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from co2s.config import get_co2s_cfg
 from co2s.d2 import DefaultPredictor, MetadataCatalog, default_argument_parser
 from co2s.data import read_image
-from co2s.engine import SemiSupervisedTrainer, setup
+from co2s.engine import SemiSupervisedTrainer, load_cfg, setup, tool
+from co2s.files import write_png
 from co2s.model_zoo import get_config_file
 from co2s.preparation.synthetic import write_synthetic_aerial
 
 DATASET = "synthetic_aerial"
 
 
+@tool
 def main() -> None:
     args = parse_args()
     start = time.perf_counter()
@@ -48,18 +48,14 @@ def train(args: argparse.Namespace, root: Path) -> None:
 
 def map_scene(output: Path, scene: Path) -> Path:
     """Predict a scene that is larger than any tile with detectron2's DefaultPredictor."""
-    cfg = get_co2s_cfg()
-    cfg.merge_from_file(str(output / "config.yaml"))
     best, last = output / "model_best.pth", output / "model_final.pth"
-    cfg.MODEL.WEIGHTS = str(best if best.exists() else last)
-    predictor = DefaultPredictor(cfg)
+    weights = str(best if best.exists() else last)
+    predictor = DefaultPredictor(load_cfg(str(output / "config.yaml"), ["MODEL.WEIGHTS", weights]))
     image = read_image(str(scene))[0]
     classes = predictor(image[:, :, ::-1])["sem_seg"].argmax(dim=0).cpu().numpy()
     palette = np.array(MetadataCatalog.get(f"{DATASET}_val").stuff_colors, dtype=np.uint8)
-    picture = np.hstack([image, palette[classes]])
     path = output / "scene_map.png"
-    if not cv2.imwrite(str(path), picture[:, :, ::-1]):
-        raise OSError(f"{path} could not be written. Is the folder writable?")
+    write_png(path, np.hstack([image, palette[classes]]))
     return path
 
 

@@ -2,27 +2,29 @@
 """Train, resume or score: train_net.py --config-file FILE [--num-gpus N] [--resume] [--eval-only].
 
 Options of the configuration follow as `KEY VALUE` pairs. Without a GPU, --num-gpus N runs N
-processes on the CPU.
+processes on the CPU. Exit code 2: something that the last line says how to mend.
 """
 
-from co2s.d2 import DetectionCheckpointer, build_model, default_argument_parser, launch
-from co2s.engine import SemiSupervisedTrainer, score, setup
+from co2s.d2 import DetectionCheckpointer, default_argument_parser, launch
+from co2s.engine import SemiSupervisedTrainer, setup, tool
 
 
+@tool
 def main(args):
     cfg = setup(args)
     if args.eval_only:
-        model = build_model(cfg)
+        model = SemiSupervisedTrainer.build_model(cfg)
         DetectionCheckpointer(model, cfg.OUTPUT_DIR).resume_or_load(
             cfg.MODEL.WEIGHTS, resume=args.resume
         )
-        return score(cfg, model, cfg.DATASETS.TEST, panels=cfg.TEST.PANELS)
-    trainer = SemiSupervisedTrainer(cfg)
+        return SemiSupervisedTrainer.test(cfg, model, panels=cfg.TEST.PANELS)
+    trainer = SemiSupervisedTrainer(cfg, resume=args.resume)
     trainer.resume_or_load(resume=args.resume)
     return trainer.train()
 
 
-if __name__ == "__main__":
+@tool
+def run():
     args = default_argument_parser().parse_args()
     launch(
         main,
@@ -32,3 +34,7 @@ if __name__ == "__main__":
         dist_url=args.dist_url,
         args=(args,),
     )
+
+
+if __name__ == "__main__":
+    run()

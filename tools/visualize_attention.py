@@ -16,19 +16,20 @@ import cv2
 import numpy as np
 import torch
 
-from co2s.config import get_co2s_cfg
 from co2s.d2 import CfgNode, DetectionCheckpointer, build_model, setup_logger
 from co2s.data.reading.io import read_image
-from co2s.engine import resolve
+from co2s.engine import load_cfg, tool
 from co2s.evaluation.attention import write_attention
 from co2s.modeling.backbone.attention import Attention, attention_of
+from co2s.modeling.guidance import FROM_CHECKPOINT
 from co2s.modeling.student import Student, build_student
 
 
+@tool
 def main() -> None:
     args = parse_args()
     setup_logger(name="co2s")
-    cfg = read_config(args)
+    cfg = load_cfg(args.config_file, args.opts)
     image = read_image(args.image)[0]
     seen = fit(image, args.max_side or cfg.INPUT.CROP_SIZE)
     pixel = parse_query(args.query, image.shape[:2])
@@ -55,7 +56,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--config-file", required=True)
     parser.add_argument("--image", required=True, help="8-bit image of any size")
     parser.add_argument("--output", required=True, help="the sheet, a PNG")
-    parser.add_argument("--student", choices=["global", "local"], default="global")
+    parser.add_argument("--student", default="global", help="one of MODEL.STUDENTS")
     parser.add_argument(
         "--layer", type=int, default=-1, help="from 0, or from the end: -1 is the last"
     )
@@ -69,15 +70,6 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read_config(args: argparse.Namespace) -> CfgNode:
-    cfg = get_co2s_cfg()
-    cfg.merge_from_file(args.config_file)
-    cfg.merge_from_list(args.opts)
-    resolve(cfg, training=False)
-    cfg.freeze()
-    return cfg
-
-
 def parse_query(text: str, size: tuple[int, int]) -> tuple[int, int] | None:
     """A pixel (row, column) of an image of that size, or None for the class token."""
     if text == "cls":
@@ -85,11 +77,11 @@ def parse_query(text: str, size: tuple[int, int]) -> tuple[int, int] | None:
     try:
         row, column = (int(part) for part in text.split(","))
     except ValueError:
-        raise SystemExit(
+        raise ValueError(
             f"--query is {text!r}; it may be cls, or ROW,COLUMN such as 40,72."
         ) from None
     if not (0 <= row < size[0] and 0 <= column < size[1]):
-        raise SystemExit(
+        raise ValueError(
             f"--query {text} is outside the image, whose rows are 0 to {size[0] - 1} and whose "
             f"columns are 0 to {size[1] - 1}."
         )
@@ -109,7 +101,10 @@ def fit(image: np.ndarray, max_side: int) -> np.ndarray:
 def load_student(cfg: CfgNode, name: str) -> Student:
     """The student of a checkpoint, or alone and untrained where MODEL.WEIGHTS is empty."""
     if not cfg.MODEL.WEIGHTS:
-        return build_student(cfg, cfg.MODEL[name.upper()]).to(cfg.MODEL.DEVICE).eval()
+        node = cfg.MODEL[name.upper()].clone()
+        node.defrost()
+        node.GUIDANCE.PROTOTYPES = FROM_CHECKPOINT  # attention is the backbone's: no text is needed
+        return build_student(cfg, node).to(cfg.MODEL.DEVICE).eval()
     model = build_model(cfg)
     DetectionCheckpointer(model).load(cfg.MODEL.WEIGHTS)
     return model.eval().students[name]
@@ -120,7 +115,7 @@ def attend(student: Student, image: np.ndarray, layer: int) -> Attention:
     try:
         return attention_of(student.backbone, student.normalize(images), layer)
     except ValueError as error:
-        raise SystemExit(f"--layer {layer}: {error}") from None
+        raise ValueError(f"--layer {layer}: {error}") from None
 
 
 def patch_at(
@@ -138,7 +133,7 @@ def to_patches(attention: Attention, patch: tuple[int, int] | None) -> torch.Ten
     try:
         return attention.to_patches(patch)
     except ValueError as error:
-        raise SystemExit(f"--query: {error} Use --query ROW,COLUMN.") from None
+        raise ValueError(f"--query: {error} Use --query ROW,COLUMN.") from None
 
 
 def describe_image(path: str, image: np.ndarray, seen: np.ndarray, grid: tuple[int, int]) -> str:

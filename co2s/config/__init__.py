@@ -1,5 +1,15 @@
-"""Every configuration key of the project, added to detectron2's own."""
+"""Every configuration key of the project, and what is refused of those that are given."""
 
-from .defaults import add_co2s_config, get_co2s_cfg
+from .defaults import add_core_config, add_student, get_co2s_cfg, method_config
+from .given import Given, check_keys, plain, read_given
 
-__all__ = ["add_co2s_config", "get_co2s_cfg"]
+__all__ = [
+    "Given",
+    "add_core_config",
+    "add_student",
+    "check_keys",
+    "get_co2s_cfg",
+    "method_config",
+    "plain",
+    "read_given",
+]

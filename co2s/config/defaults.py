@@ -1,23 +1,46 @@
 """The project's configuration keys: each once, with its default and one comment."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from co2s.d2 import CfgNode as CN
 from co2s.d2 import get_cfg
 
 DINOV3 = "vit_base_patch16_dinov3_qkvb"  # with the query and value biases of Meta's file
 
 
+Method = TypeVar("Method", bound=Callable[..., None])
+_METHODS: list[Callable[..., None]] = []
+
+
+def method_config(add: Method) -> Method:
+    """Decorator of the function that adds a method's keys, `MODEL.<METHOD>`, to a configuration."""
+    _METHODS.append(add)
+    return add
+
+
 def get_co2s_cfg() -> CN:
-    """detectron2's default configuration plus the project's keys."""
+    """detectron2's default configuration, the project's keys, and those of every method.
+
+    Methods bring their keys when they are imported, as `co2s.modeling` and `co2s.engine` do.
+    """
     cfg = get_cfg()
-    add_co2s_config(cfg)
+    add_core_config(cfg)
+    for add in _METHODS:
+        add(cfg)
     return cfg
 
 
-def add_co2s_config(cfg: CN) -> None:
+def add_core_config(cfg: CN) -> None:
     """Add the project's keys to a detectron2 configuration, in place."""
     _add_data(cfg)
     _add_model(cfg)
     _add_schedule(cfg)
+
+
+def add_student(cfg: CN, name: str) -> None:
+    """Add the node of one more student of MODEL.STUDENTS, with the local student's defaults."""
+    cfg.MODEL[name.upper()] = _student("TimmViT", DINOV3, [2, 7, 11], "LearnableQueries")
 
 
 def _add_data(cfg: CN) -> None:
@@ -59,20 +82,12 @@ def _add_model(cfg: CN) -> None:
     cfg.MODEL.PIXEL_STD = [58.395, 57.12, 57.375]
     cfg.MODEL.NUM_CLASSES = 0  # 0: as many as the training (else test) dataset declares
     cfg.MODEL.NUM_BANDS = 0  # of an image; 0: as many as that dataset has
+    cfg.MODEL.STUDENTS = ("global", "local")  # each has the node of its name, in capitals
     cfg.MODEL.GLOBAL = _student("CLIPViT", "ViT-B-16-quickgelu", [0, 4, 11], "TextPrototypes")
     cfg.MODEL.LOCAL = _student("TimmViT", DINOV3, [2, 7, 11], "LearnableQueries")
 
-    cfg.MODEL.CO2S = CN()
-    cfg.MODEL.CO2S.FUSION = "confidence"  # or "mean", "global", "local"
-    cfg.MODEL.CO2S.STUDENT_MAPS = True  # also return each student's own map at inference
-    cfg.MODEL.CO2S.THRESHOLD = 0.95  # tau: a pseudo-label counts from this confidence on
-    cfg.MODEL.CO2S.STRONG_WEIGHTS = (0.25, 0.25)  # of the two strong views
-    cfg.MODEL.CO2S.FEATURE_WEIGHT = 0.5  # of the feature-perturbed view
-    cfg.MODEL.CO2S.FEATURE_DROPOUT = 0.5
-    cfg.MODEL.CO2S.STABILITY_WEIGHT = 0.5  # lambda after its ramp
-    cfg.MODEL.CO2S.STABILITY_RAMP = 0.2  # share of the steps over which lambda rises
-    cfg.MODEL.CO2S.STABILITY_GRADIENT = True  # False: detached, as in the authors' release
-    cfg.MODEL.CO2S.STABILITY_PADDING = False  # True: padding counts, as in the authors' release
+    cfg.MODEL.FUSION = "confidence"  # of several students: or "mean", or the name of one
+    cfg.MODEL.STUDENT_MAPS = True  # also return each student's own map at inference
 
 
 def _student(backbone: str, model: str, features: list[int], guidance: str) -> CN:
@@ -123,6 +138,8 @@ def _add_schedule(cfg: CN) -> None:
     cfg.SOLVER.GUIDANCE_MULTIPLIER = 1.0
     cfg.SOLVER.HEAD_MULTIPLIER = 10.0
     cfg.SOLVER.WEIGHT_DECAY = 0.01
+    cfg.SOLVER.WEIGHT_DECAY_NORM = None  # of normalisation layers; None: as the others
+    cfg.SOLVER.WARMUP_ITERS = 0  # steps of warm-up; the method has none
     cfg.SOLVER.POLY_POWER = 0.9
     cfg.TEST.STRIDE_RATIO = 5 / 6  # of the window
     cfg.TEST.WINDOW_BATCH = 4  # windows that pass the model together

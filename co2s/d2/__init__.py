@@ -1,4 +1,4 @@
-"""The door: every detectron2 name this project uses, from detectron2 or from the subset `lite`.
+"""Compatibility: every detectron2 name this project uses, from detectron2 or the subset `lite`.
 
 Nothing else in the project imports detectron2. Where it is installed it is used; where it is not,
 `co2s.d2.lite` stands in. The environment variable CO2S_D2 decides otherwise: "lite" takes the
@@ -11,6 +11,8 @@ import importlib
 import importlib.util
 import os
 from typing import TYPE_CHECKING, Any, Literal
+
+from .predictor import with_checks
 
 if TYPE_CHECKING:
     # The subset has the same names and signatures, and types besides.
@@ -95,6 +97,7 @@ def _take(name: str) -> Any:
 
 ACTIVE: Literal["detectron2", "lite"] = _choose()
 globals().update({name: _take(name) for name in NAMES})
+globals()["DefaultPredictor"] = with_checks(_take("DefaultPredictor"))
 __all__ = ["ACTIVE", "describe", *NAMES]
 
 

@@ -1,7 +1,8 @@
-"""Training and scoring: the trainer, its hooks and the set-up of a run."""
+"""Training and scoring: the configuration and set-up of a run, the trainer, its hooks."""
 
-from .score import score
-from .setup import resolve, setup
+from .config import load_cfg
+from .setup import setup
+from .tool import tool
 from .trainer import SemiSupervisedTrainer
 
-__all__ = ["SemiSupervisedTrainer", "resolve", "score", "setup"]
+__all__ = ["SemiSupervisedTrainer", "load_cfg", "setup", "tool"]

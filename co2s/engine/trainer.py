@@ -1,15 +1,20 @@
 """SemiSupervisedTrainer: pairs labelled and unlabelled batches, steps, and knows no method."""
 
 import logging
-from collections.abc import Iterator
+import os
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from co2s.d2 import (
+    META_ARCH_REGISTRY,
     AMPTrainer,
     CfgNode,
+    DatasetEvaluators,
     DetectionCheckpointer,
     SimpleTrainer,
     TrainerBase,
@@ -18,44 +23,105 @@ from co2s.d2 import (
     create_ddp_model,
     default_writers,
     hooks,
+    inference_on_dataset,
 )
-from co2s.data import build_train_loader
-from co2s.evaluation import write_run_pictures
+from co2s.data import build_test_loader, build_train_loader
+from co2s.evaluation import MAIN, PanelWriter, SegmentationEvaluator, write_run_pictures
 from co2s.solver import build_lr_scheduler, build_optimizer
+from co2s.structures import Batch
 
-from .score import score
+from .hooks import EvaluateAndKeepBest, MethodScalars
+from .report import write_report
+from .resume import best_checkpoint, best_score, last_checkpoint, started_from
 
 logger = logging.getLogger(__name__)
 
-BEST = "model_best"
+LOG_PERIOD = 20  # steps
 
 
 class SemiSupervisedTrainer(TrainerBase):
-    """Trains any registered meta-architecture on {"labeled": items, "unlabeled": items}.
+    """Trains any registered method on {"labeled": items, "unlabeled": items}.
 
-    The counterpart of detectron2's DefaultTrainer: the model returns a dict of weighted losses,
+    The counterpart of detectron2's DefaultTrainer, with its class methods to be replaced in a
+    project: `build_model`, `build_optimizer`, `build_lr_scheduler`, `build_train_loader`,
+    `build_test_loader`, `build_evaluator`, `test`. The method returns a dict of weighted losses,
     their sum is stepped on. Every draw of the data is numbered, so that a resumed run goes on as
     if it had never stopped.
     """
 
-    def __init__(self, cfg: CfgNode):
+    def __init__(self, cfg: CfgNode, *, resume: bool = False):
+        """resume: the last checkpoint will be loaded; no pretrained file is asked for then."""
         super().__init__()
         self.cfg = cfg
         self.start_iter, self.max_iter = 0, cfg.SOLVER.MAX_ITER
-        model = build_model(cfg)
-        self.optimizer = build_optimizer(cfg, model)
-        self.scheduler = build_lr_scheduler(cfg, self.optimizer)
-        log_parameters(model)
+        last = last_checkpoint(cfg) if resume else ""
+        self.method: Any = self.build_model(started_from(cfg, last) if last else cfg)
+        self.optimizer = self.build_optimizer(cfg, self.method)
+        self.scheduler = self.build_lr_scheduler(cfg, self.optimizer)
         # On the CPU there are no device ids, and the default would name GPUs.
         ids = [comm.get_local_rank()] if cfg.MODEL.DEVICE.startswith("cuda") else None
-        model = create_ddp_model(model, broadcast_buffers=False, device_ids=ids)
+        model = create_ddp_model(self.method, broadcast_buffers=False, device_ids=ids)
         stepper = AMPTrainer if cfg.SOLVER.AMP.ENABLED else SimpleTrainer
         self._trainer = stepper(model, _Batches(self), self.optimizer)
         self.checkpointer = DetectionCheckpointer(model, cfg.OUTPUT_DIR, trainer=self)
+        self.keeper: EvaluateAndKeepBest | None = None
         self.register_hooks(self.build_hooks())
+
+    @classmethod
+    def build_model(cls, cfg: CfgNode) -> nn.Module:
+        model = build_model(cfg)
+        log_parameters(model)
+        return model
+
+    @classmethod
+    def build_optimizer(cls, cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
+        return build_optimizer(cfg, model)
+
+    @classmethod
+    def build_lr_scheduler(cls, cfg: CfgNode, optimizer: torch.optim.Optimizer) -> Any:
+        return build_lr_scheduler(cfg, optimizer)
+
+    @classmethod
+    def build_train_loader(cls, cfg: CfgNode, start_iter: int = 0) -> Iterable[Batch]:
+        """Endless batches of what the method wants to see, from step `start_iter` on."""
+        views = META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE).views(cfg)
+        return build_train_loader(cfg, views, start_iter)
+
+    @classmethod
+    def build_test_loader(cls, cfg: CfgNode, dataset: str) -> DataLoader:
+        return build_test_loader(cfg, dataset)
+
+    @classmethod
+    def build_evaluator(
+        cls, cfg: CfgNode, dataset: str, folder: str, panels: int = 0
+    ) -> DatasetEvaluators:
+        """Scores, and panels of that many images, into a folder."""
+        zero = cfg.TEST.ABSENT_AS_ZERO
+        evaluators: list[Any] = [SegmentationEvaluator(dataset, folder, absent_as_zero=zero)]
+        if panels:
+            evaluators.append(PanelWriter(dataset, folder, count=panels))
+        return DatasetEvaluators(evaluators)
+
+    @classmethod
+    def test(
+        cls, cfg: CfgNode, model: nn.Module, datasets: Sequence[str] = (), panels: int = 0
+    ) -> "OrderedDict[str, Any]":
+        """Score a model on datasets (DATASETS.TEST), each image once over all processes.
+
+        Writes <OUTPUT_DIR>/inference/<dataset>/scores.json. Returns {"<prediction>": {"mIoU":
+        ...}, ...}, by dataset where there are several; nothing on every process but the first.
+        """
+        results: OrderedDict[str, Any] = OrderedDict()
+        for name in datasets or cfg.DATASETS.TEST:
+            folder = os.path.join(cfg.OUTPUT_DIR, "inference", name)
+            evaluator = cls.build_evaluator(cfg, name, folder, panels)
+            loader = cls.build_test_loader(cfg, name)
+            results[name] = inference_on_dataset(model, loader, evaluator) or {}
+        return next(iter(results.values())) if len(results) == 1 else results
 
     @property
     def model(self) -> nn.Module:
+        """The method, in DistributedDataParallel where there are several processes."""
         return self._trainer.model
 
     def build_hooks(self) -> list[Any]:
@@ -67,15 +133,18 @@ class SemiSupervisedTrainer(TrainerBase):
             period = cfg.SOLVER.CHECKPOINT_PERIOD
             result.append(hooks.PeriodicCheckpointer(self.checkpointer, period, max_to_keep=2))
         if chosen_on and cfg.TEST.EVAL_PERIOD > 0:
-            period = cfg.TEST.EVAL_PERIOD
-            result.append(hooks.EvalHook(period, lambda: score(cfg, self.model, chosen_on)))
-            if comm.is_main_process():
-                metric = "fused/mIoU" if len(chosen_on) == 1 else f"{chosen_on[0]}/fused/mIoU"
-                best = hooks.BestCheckpointer(period, self.checkpointer, metric, "max", BEST)
-                result.append(best)
+            metric = f"{MAIN}/mIoU" if len(chosen_on) == 1 else f"{chosen_on[0]}/{MAIN}/mIoU"
+            self.keeper = EvaluateAndKeepBest(
+                cfg.TEST.EVAL_PERIOD,
+                lambda: self.test(cfg, self.model, chosen_on),
+                self.checkpointer,
+                metric,
+            )
+            result.append(self.keeper)
+        result.append(MethodScalars(self.method, LOG_PERIOD))
         if comm.is_main_process():
             writers = default_writers(cfg.OUTPUT_DIR, self.max_iter)
-            result.append(hooks.PeriodicWriter(writers, period=20))
+            result.append(hooks.PeriodicWriter(writers, period=LOG_PERIOD))
         return result
 
     def resume_or_load(self, resume: bool = True) -> None:
@@ -85,8 +154,11 @@ class SemiSupervisedTrainer(TrainerBase):
             self.start_iter = self.iter + 1
 
     def train(self) -> dict[str, Any]:  # type: ignore[override]
-        """Train, then score the best checkpoint on DATASETS.TEST, with pictures."""
-        super().train(self.start_iter, self.max_iter)
+        """Train what is left, then score the best checkpoint on DATASETS.TEST, with pictures."""
+        if self.start_iter < self.max_iter:
+            super().train(self.start_iter, self.max_iter)
+        else:
+            logger.info("All %d steps are made already: only reporting.", self.max_iter)
         return self.report()
 
     def report(self) -> dict[str, Any]:
@@ -94,19 +166,28 @@ class SemiSupervisedTrainer(TrainerBase):
         cfg = self.cfg
         if not cfg.DATASETS.TEST:
             return {}
-        comm.synchronize()
-        if cfg.TEST.EVAL_PERIOD > 0:
-            self.checkpointer.load(f"{cfg.OUTPUT_DIR}/{BEST}.pth", checkpointables=[])
+        best = self._best()
+        if any(comm.all_gather(best is not None)):
+            self.checkpointer.load(best_checkpoint(cfg), checkpointables=[])
             if not cfg.DATASETS.VAL:
                 logger.info("The best checkpoint was chosen on the very set that is reported.")
-        results = score(cfg, self.model, cfg.DATASETS.TEST, panels=cfg.TEST.PANELS)
+        results = self.test(cfg, self.model, panels=cfg.TEST.PANELS)
         if comm.is_main_process():
+            write_report(cfg, results, best)
             write_run_pictures(cfg.OUTPUT_DIR)
         return results
+
+    def _best(self) -> dict[str, Any] | None:
+        """How the best checkpoint was chosen; None: none was, or this is not the main process."""
+        if self.keeper is None or not comm.is_main_process():
+            return None
+        trained = self.start_iter < self.max_iter
+        return self.keeper.best if trained else best_score(best_checkpoint(self.cfg))
 
     def run_step(self) -> None:
         self._trainer.iter = self.iter
         self._trainer.run_step()
+        self.method.after_step(self.iter)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a resumed run needs besides the model: step, hooks, optimiser, scaler."""
@@ -123,8 +204,9 @@ class _Batches:
     def __init__(self, trainer: SemiSupervisedTrainer):
         self._trainer = trainer
 
-    def __iter__(self) -> Iterator[dict[str, list[dict[str, Any]]]]:
-        return iter(build_train_loader(self._trainer.cfg, start_iter=self._trainer.start_iter))
+    def __iter__(self) -> Iterator[Batch]:
+        trainer = self._trainer
+        return iter(trainer.build_train_loader(trainer.cfg, start_iter=trainer.start_iter))
 
 
 def log_parameters(model: nn.Module) -> None:

@@ -2,12 +2,13 @@
 
 from .confusion import confusion_matrix, scores
 from .curves import write_curves
-from .evaluator import SegmentationEvaluator
+from .evaluator import MAIN, SegmentationEvaluator
 from .heatmap import write_confusion
 from .panels import PanelWriter
 from .pictures import write_run_pictures
 
 __all__ = [
+    "MAIN",
     "PanelWriter",
     "SegmentationEvaluator",
     "confusion_matrix",

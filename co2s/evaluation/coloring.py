@@ -10,13 +10,23 @@ Color = tuple[int, int, int]
 
 IGNORE_DARK, IGNORE_LIGHT = 0, 70
 # What a pixel of the disagreement picture may say, in the order of the legend.
-GLOBAL_RIGHT, LOCAL_RIGHT, NEITHER_RIGHT, UNLABELED = range(4)
-VERDICTS: dict[int, tuple[str, Color]] = {
-    GLOBAL_RIGHT: ("only global is right", (0, 114, 178)),
-    LOCAL_RIGHT: ("only local is right", (230, 159, 0)),
-    NEITHER_RIGHT: ("neither is right", (204, 33, 107)),
-    UNLABELED: ("no label to judge by", (140, 140, 140)),
+FIRST_RIGHT, SECOND_RIGHT, NEITHER_RIGHT, UNLABELED = range(4)
+VERDICT_COLORS: dict[int, Color] = {
+    FIRST_RIGHT: (0, 114, 178),
+    SECOND_RIGHT: (230, 159, 0),
+    NEITHER_RIGHT: (204, 33, 107),
+    UNLABELED: (140, 140, 140),
 }
+
+
+def verdict_names(first: str, second: str) -> dict[int, str]:
+    """What each verdict says of two predictions of these names."""
+    return {
+        FIRST_RIGHT: f"only {first} is right",
+        SECOND_RIGHT: f"only {second} is right",
+        NEITHER_RIGHT: "neither is right",
+        UNLABELED: "no label to judge by",
+    }
 
 
 def color_labels(
@@ -41,10 +51,10 @@ def _stripes(shape: tuple[int, ...]) -> np.ndarray:
 def judge(
     first: np.ndarray, second: np.ndarray, truth: np.ndarray, ignore: int = IGNORE_LABEL
 ) -> np.ndarray:
-    """Where two label maps (H, W) differ, who is right: a key of VERDICTS, -1 where they agree."""
+    """Who is right where two label maps (H, W) differ: a key of VERDICT_COLORS; else -1."""
     verdict = np.full(truth.shape, NEITHER_RIGHT)
-    verdict[first == truth] = GLOBAL_RIGHT
-    verdict[second == truth] = LOCAL_RIGHT
+    verdict[first == truth] = FIRST_RIGHT
+    verdict[second == truth] = SECOND_RIGHT
     verdict[truth == ignore] = UNLABELED
     verdict[first == second] = -1
     return verdict
@@ -54,6 +64,6 @@ def color_disagreement(verdict: np.ndarray, image: np.ndarray) -> np.ndarray:
     """Verdicts (H, W) in their colours over a pale grey version of the image (H, W, 3) uint8."""
     pale = 150 + 0.4 * image.mean(axis=2, keepdims=True)
     rgb = np.repeat(np.clip(pale, 0, 255), 3, axis=2).astype(np.uint8)
-    for value, (_, color) in VERDICTS.items():
+    for value, color in VERDICT_COLORS.items():
         rgb[verdict == value] = color
     return rgb

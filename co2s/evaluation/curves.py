@@ -1,10 +1,12 @@
 """The course of a run as one picture: losses, mIoU, learning rate and kept pseudo-labels."""
 
 import os
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .evaluator import MAIN
 from .figures import GREY, OTHERS, color_of, new_figure, save_figure
 from .metrics import Series, read_metrics
 
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 Metrics = dict[str, Series]
 
 TERM_COLORS = (*OTHERS, "#0072B2", "#E69F00", "#999999", "#000000")
-STUDENT_LINES = {"global": "-", "local": "--"}
+WORDS = {"-": "solid", "--": "dashed", ":": "dotted", "-.": "dash-dotted"}
+LINES = tuple(WORDS)  # one for each student
 
 
 def write_curves(output_dir: str) -> str:
@@ -27,7 +30,7 @@ def write_curves(output_dir: str) -> str:
         (draw, chosen)
         for draw, chosen in (
             (_draw_losses, _starting("loss_", metrics) | _named({"total_loss"}, metrics)),
-            (_draw_scores, _ending("mIoU", metrics)),
+            (_draw_scores, _scores(metrics)),
             (_draw_kept, _starting("kept_", metrics)),
             (_draw_schedule, _named({"lr", "stability_weight"}, metrics)),
         )
@@ -50,8 +53,10 @@ def _starting(prefix: str, metrics: Metrics) -> Metrics:
     return {name: series for name, series in metrics.items() if name.startswith(prefix)}
 
 
-def _ending(score: str, metrics: Metrics) -> Metrics:
-    return {name: series for name, series in metrics.items() if name.split("/")[-1] == score}
+def _scores(metrics: Metrics) -> Metrics:
+    """mIoU of every prediction by name; that of the one that counts would be there twice."""
+    parts = {name: name.split("/") for name in metrics}
+    return {n: metrics[n] for n, p in parts.items() if p[-1] == "mIoU" and MAIN not in p}
 
 
 def _named(names: set[str], metrics: Metrics) -> Metrics:
@@ -61,27 +66,30 @@ def _named(names: set[str], metrics: Metrics) -> Metrics:
 def _draw_losses(axis: "Axes", metrics: Metrics) -> None:
     """One colour for each term, one line style for each student."""
     colors: dict[str, str] = {}
+    students = [n.removeprefix("loss_sup_") for n in metrics if n.startswith("loss_sup_")]
+    lines = dict(zip(students, cycle(LINES), strict=False))
     for name, (iterations, values) in metrics.items():
         if name == "total_loss":
             axis.plot(iterations, values, color="black", linewidth=2.2, label="total")
             continue
-        term, student = _term_and_student(name)
-        label = None if term in colors else term  # both students share one legend entry
+        term, student = _term_and_student(name, students)
+        label = None if term in colors else term  # all students share one legend entry
         color = colors.setdefault(term, TERM_COLORS[len(colors) % len(TERM_COLORS)])
-        style = STUDENT_LINES.get(student, "-")
+        style = lines.get(student, "-")
         axis.plot(iterations, values, style, color=color, linewidth=1.3, label=label)
     # Terms differ by orders of magnitude; below the linear part lies what is zero for long.
     axis.set_yscale("symlog", linthresh=1e-3)
     axis.set_ylim(bottom=0)
-    styles = " (solid: global, dashed: local)" if "loss_sup_local" in metrics else ""
-    axis.set_title(f"weighted losses{styles}")
+    styles = ", ".join(f"{WORDS[line]}: {name}" for name, line in lines.items())
+    axis.set_title(f"weighted losses ({styles})" if len(lines) > 1 else "weighted losses")
     axis.legend(fontsize=8.5, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
-def _term_and_student(name: str) -> tuple[str, str]:
+def _term_and_student(name: str, students: list[str]) -> tuple[str, str]:
     """("sup", "global") of "loss_sup_global"; the student is "" where the name has none."""
-    term, _, student = name.removeprefix("loss_").rpartition("_")
-    return (term, student) if student in STUDENT_LINES else (name.removeprefix("loss_"), "")
+    term = name.removeprefix("loss_")
+    student = next((s for s in students if term.endswith(f"_{s}")), "")
+    return term.removesuffix(f"_{student}"), student
 
 
 def _draw_scores(axis: "Axes", metrics: Metrics) -> None:

@@ -13,23 +13,31 @@ from co2s.structures import IGNORE_LABEL
 from .confusion import confusion_matrix, scores
 from .report import as_results, as_table, write_scores
 
+MAIN = "sem_seg"  # the prediction that counts, in outputs and results; the others are MAIN_<name>
 FUSED = "fused"
-_KEY = "sem_seg"
 
 Item = dict[str, Any]
 
 
 def predictions(output: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Class scores (N, H, W) of one image by name: "sem_seg" is fused, "sem_seg_<name>" is <name>.
+    """Class scores (N, H, W) of one image by name: "sem_seg_<name>" is <name>.
 
-    In the order in which tables and pictures show them: the fused one comes last.
+    What is more than one of those, "sem_seg", is called fused; a model that names none has a
+    "prediction". In the order in which tables and pictures show them: the fused one comes last.
     """
     named = {
-        key.removeprefix(_KEY + "_"): value
+        key.removeprefix(f"{MAIN}_"): value
         for key, value in output.items()
-        if key.startswith(_KEY + "_")
+        if key.startswith(f"{MAIN}_")
     }
-    return named | {FUSED: output[_KEY]}
+    if any(value is output[MAIN] for value in named.values()):
+        return named
+    return {**named, FUSED: output[MAIN]} if named else {"prediction": output[MAIN]}
+
+
+def main_prediction(output: dict[str, Tensor]) -> str:
+    """The name of the prediction that "sem_seg" is."""
+    return next(name for name, value in predictions(output).items() if value is output[MAIN])
 
 
 class SegmentationEvaluator(DatasetEvaluator):
@@ -53,6 +61,7 @@ class SegmentationEvaluator(DatasetEvaluator):
 
     def reset(self) -> None:
         self._image_ids: list[Any] = []
+        self._main = ""
         self._matrices: dict[str, np.ndarray] = {}
 
     def process(self, inputs: list[Item], outputs: list[dict[str, Tensor]]) -> None:
@@ -62,6 +71,7 @@ class SegmentationEvaluator(DatasetEvaluator):
             for name, prediction in predictions(output).items():
                 matrix = self._count(item, truth, name, prediction)
                 self._matrices[name] = self._matrices.get(name, 0) + matrix
+            self._main = main_prediction(output)
             self._image_ids.append(item["image_id"])
 
     def _count(self, item: Item, truth: np.ndarray, name: str, prediction: Tensor) -> np.ndarray:
@@ -78,21 +88,24 @@ class SegmentationEvaluator(DatasetEvaluator):
             raise ValueError(f"{item['file_name']}, {name} prediction: {error}") from error
 
     def evaluate(self) -> "OrderedDict[str, dict[str, float]] | None":
-        """{"global": {"mIoU", "OA", "F1", "kappa", "IoU-<class>"}, "local": ..., "fused": ...}.
+        """{"<prediction>": {"mIoU", "OA", "F1", "kappa", "IoU-<class>"}, ..., "sem_seg": {"mIoU"}}.
+
+        The last is that of the prediction that counts, whatever its name.
 
         None on all processes but the main one. Raises ValueError where an image was seen twice
         or not at all, and where not one pixel is labelled.
         """
-        gathered = comm.gather((self._image_ids, self._matrices))
+        gathered = comm.gather((self._image_ids, self._matrices, self._main))
         if not comm.is_main_process():
             return None
-        image_ids = [image_id for ids, _ in gathered for image_id in ids]
+        image_ids = [image_id for ids, _, _ in gathered for image_id in ids]
         check_seen_once(image_ids, self._dataset_name)
-        matrices = _merge([matrices for _, matrices in gathered])
+        matrices = _merge([matrices for _, matrices, _ in gathered])
         result = {
             name: scores(matrix, self._class_names, absent_as_zero=self._absent_as_zero)
             for name, matrix in matrices.items()
         }
+        main = next(name for _, _, name in gathered if name)
         self._logger.info(as_table(result, self._dataset_name, len(image_ids)))
         if self._output_dir:
             write_scores(
@@ -102,9 +115,12 @@ class SegmentationEvaluator(DatasetEvaluator):
                 dataset=self._dataset_name,
                 class_names=self._class_names,
                 images=len(image_ids),
+                main=main,
                 absent_as_zero=self._absent_as_zero,
             )
-        return as_results(result)
+        results = as_results(result)
+        results[MAIN] = {"mIoU": results[main]["mIoU"]}
+        return results
 
 
 def check_seen_once(image_ids: list[Any], dataset_name: str) -> None:
@@ -125,12 +141,12 @@ def check_seen_once(image_ids: list[Any], dataset_name: str) -> None:
 
 
 def _truth(item: Item) -> np.ndarray:
-    if item.get(_KEY) is None:
+    if item.get(MAIN) is None:
         raise ValueError(
             f"{item['file_name']} has no label, so it cannot be scored. Leave it out of the "
             "evaluation split or add its label."
         )
-    return np.asarray(item[_KEY].cpu())
+    return np.asarray(item[MAIN].cpu())
 
 
 def _merge(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .figures import new_figure, save_figure
+from .figures import drawable, new_figure, save_figure
 
 
 def write_confusion(matrix: np.ndarray, class_names: Sequence[str], title: str, path: str) -> str:
@@ -35,11 +35,12 @@ def write_confusion(matrix: np.ndarray, class_names: Sequence[str], title: str, 
             fontsize=8 if n > 9 else 9,
             fontweight="bold" if i == j else "normal",
         )
+    names = [drawable(name).replace("$", r"\$") for name in class_names]
     rows = [
         f"{name} ({100 * count / max(pixels.sum(), 1):.1f} %)"
-        for name, count in zip(class_names, pixels, strict=True)
+        for name, count in zip(names, pixels, strict=True)
     ]
-    axis.set_xticks(range(n), class_names, rotation=40, ha="right", fontsize=9)
+    axis.set_xticks(range(n), names, rotation=40, ha="right", fontsize=9)
     axis.set_yticks(range(n), rows, fontsize=9)
     axis.set_xlabel("prediction")
     axis.set_ylabel("truth (share of all labelled pixels)")

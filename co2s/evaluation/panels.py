@@ -10,8 +10,8 @@ from torch import Tensor
 from co2s.d2 import DatasetCatalog, DatasetEvaluator, MetadataCatalog
 from co2s.structures import IGNORE_LABEL
 
-from .coloring import VERDICTS, Color, color_disagreement, color_labels, judge
-from .evaluator import predictions
+from .coloring import VERDICT_COLORS, Color, color_disagreement, color_labels, judge, verdict_names
+from .evaluator import FUSED, predictions
 from .figures import GREY, new_figure, save_figure
 
 if TYPE_CHECKING:
@@ -23,9 +23,8 @@ MAX_SIDE = 768  # pixels; larger images are drawn with every second, third, ... 
 class PanelWriter(DatasetEvaluator):
     """Draws `count` images spread evenly over a dataset into `<output_dir>/panels/`.
 
-    One PNG for each: image, truth, disagreement of global and local above; global, local and
-    fused below; the classes and their colours in the legend. Works on every process for the
-    images it has seen.
+    One PNG for each: image and truth, where two students differ, then every prediction; the
+    classes and their colours in the legend. Works on every process for the images it has seen.
     """
 
     def __init__(self, dataset_name: str, output_dir: str, *, count: int = 8):
@@ -77,17 +76,19 @@ class PanelWriter(DatasetEvaluator):
         labels: dict[str, np.ndarray],
     ) -> None:
         pictures = {"image": image, "truth": color_labels(truth, self._palette, self._ignore)}
-        verdicts = "global" in labels and "local" in labels
+        students = [name for name in labels if name != FUSED]
+        verdicts = verdict_names(*students) if len(students) == 2 else {}
         if verdicts:
-            verdict = judge(labels["global"], labels["local"], truth, self._ignore)
-            differ = f"global ≠ local, {100 * (verdict >= 0).mean():.1f} % of pixels"
+            one, two = students
+            verdict = judge(labels[one], labels[two], truth, self._ignore)
+            differ = f"{one} ≠ {two}, {100 * (verdict >= 0).mean():.1f} % of pixels"
             pictures[differ] = color_disagreement(verdict, image)
         for name, label in labels.items():
             heading = f"{name}, {_share_right(label, truth, self._ignore)}"
             pictures[heading] = color_labels(label, self._palette, self._ignore)
         draw_grid(path, title, pictures, self._legend(verdicts))
 
-    def _legend(self, verdicts: bool) -> list["Artist"]:
+    def _legend(self, verdicts: dict[int, str]) -> list["Artist"]:
         from matplotlib.patches import Patch
 
         entries = list(zip(self._class_names, self._palette, strict=True))
@@ -95,11 +96,10 @@ class PanelWriter(DatasetEvaluator):
             Patch(facecolor=_hex(color), edgecolor=GREY, label=name) for name, color in entries
         ]
         patches.append(Patch(facecolor="black", edgecolor=GREY, hatch="////", label="ignored"))
-        if verdicts:
-            patches += [
-                Patch(facecolor=_hex(color), edgecolor=GREY, label=f"≠: {text}")
-                for text, color in VERDICTS.values()
-            ]
+        patches += [
+            Patch(facecolor=_hex(VERDICT_COLORS[key]), edgecolor=GREY, label=f"≠: {text}")
+            for key, text in verdicts.items()
+        ]
         return patches
 
 

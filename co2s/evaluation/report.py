@@ -1,13 +1,15 @@
 """Scores as a table for the log, as numbers for the trainer, and as a file."""
 
-import json
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tabulate import tabulate
+
+from co2s.files import write_json
+from co2s.tables import text_table
 
 SUMMARY = ("mIoU", "OA", "F1", "kappa")
 
@@ -34,9 +36,7 @@ def as_table(result: Scores, dataset: str, images: int) -> str:
         [label] + [c["classes"][label]["IoU"] for c in columns] for label in columns[0]["classes"]
     ]
     rows += [[key] + [c[key] for c in columns] for key in SUMMARY]
-    table = tabulate(
-        rows, headers=["IoU, %", *result], tablefmt="pipe", floatfmt=".2f", missingval="-"
-    )
+    table = text_table(rows, ["IoU, %", *result], floatfmt=".2f", missingval="-")
     absent = columns[0]["absent"]
     note = f"\nWithout a pixel of truth: {', '.join(absent)}." if absent else ""
     return f"{dataset}, {images} images:\n{table}{note}"
@@ -50,15 +50,14 @@ def write_scores(
     dataset: str,
     class_names: Sequence[str],
     images: int,
+    main: str,
     absent_as_zero: bool,
 ) -> str:
-    """Write `<output_dir>/scores.json`, all at once, and return its path.
-
-    Whoever reads it while it is replaced sees the old file or the new one, never a part.
-    """
+    """Write `<output_dir>/scores.json` and return its path."""
     content = {
         "dataset": dataset,
         "images": images,
+        "main": main,  # the prediction that counts
         "unit": "percent",
         "absent_as_zero": absent_as_zero,
         "class_names": list(class_names),
@@ -66,10 +65,6 @@ def write_scores(
         # rows are truth, columns prediction, in pixels
         "confusion": {name: matrix.tolist() for name, matrix in matrices.items()},
     }
-    os.makedirs(output_dir, exist_ok=True)
     path = os.path.join(output_dir, "scores.json")
-    temporary = path + ".part"
-    with open(temporary, "w") as file:
-        json.dump(content, file, indent=1, allow_nan=False)
-    os.replace(temporary, path)
+    write_json(Path(path), content)
     return path

@@ -8,7 +8,7 @@ import torch
 
 from co2s.config import get_co2s_cfg
 from co2s.d2 import EventStorage, build_model
-from co2s.engine.prototypes import prepare_prototypes
+from co2s.modeling.guidance.text import name_prototypes, prepare_prototypes
 
 FOLDER = Path(__file__).parents[2] / "projects" / "Co2S" / "configs" / "ablations"
 # Backbone and guidance of the global student, then of the local one.
@@ -125,6 +125,7 @@ def test_a_text_encoder_of_another_dimension_names_both_and_the_way_out(name, tm
     cfg.MODEL.GLOBAL.BACKBONE.WEIGHTS = ""
     cfg.MODEL.LOCAL.GUIDANCE.TEXT_MODEL = "ViT-B-16-quickgelu"
     words = r"MODEL\.LOCAL.*512 dimensions.*768 channels.*GUIDANCE\.TEXT_MODEL.*ViT-L-14"
+    name_prototypes(cfg)
     with pytest.raises(ValueError, match=words):
         prepare_prototypes(cfg)
     assert not [*tmp_path.iterdir()]

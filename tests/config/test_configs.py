@@ -3,7 +3,7 @@
 import pytest
 
 from co2s.d2 import EventStorage, MetadataCatalog, build_model
-from co2s.data import register_specs
+from co2s.data import register_datasets
 from co2s.model_zoo import config_names, get_config
 
 # Section 4 of the method: classes, crop, global batch, epochs, resize, unlabelled share.
@@ -73,7 +73,7 @@ def test_paper_model_is_vit_b_with_the_paper_s_parameter_counts(dataset):
 @pytest.mark.parametrize("name", ["quickstart.yaml", "co2s_dubai72_small.yaml"])
 def test_small_config_takes_one_training_step(name, random_batch):
     cfg = get_config(name)
-    register_specs(cfg)
+    register_datasets(cfg)
     cfg.MODEL.DEVICE = "cpu"
     model = build_model(cfg).train()
     classes = len(MetadataCatalog.get(cfg.DATASETS.TEST[0]).stuff_classes)

@@ -1,4 +1,4 @@
-"""Both sources of the door's names, and a toy model trained with either."""
+"""Both sources of co2s.d2's names, and a toy model trained with either."""
 
 import importlib
 import itertools

@@ -50,7 +50,7 @@ def check_gathering(both):
 
 def check_samplers(both):
     assert both["inference"] == [[0, 1, 2, 3], [4, 5, 6]]
-    # Two rounds of a permutation of 5, dealt in turn.
+    # Two rounds of a permutation of 5, shared out in turn.
     stream = [index for pair in zip(*both["training"], strict=True) for index in pair]
     assert sorted(stream[:5]) == sorted(stream[5:]) == [0, 1, 2, 3, 4]
     assert both["evaluated"] == [{"count": 7}, {}]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-# The door alone: importing all of co2s three times would take most of the time.
+# co2s.d2 alone: importing all of co2s three times would take most of the time.
 package = types.ModuleType("co2s")
 package.__path__ = [str(Path(__file__).parents[2] / "co2s")]
 sys.modules["co2s"] = package

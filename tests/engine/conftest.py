@@ -1,10 +1,14 @@
 """A tiny dataset on disk, and a configuration that trains on it."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
+from co2s.d2 import seed_all_rng
 from co2s.data import register_spec_file, set_root
+from co2s.engine import SemiSupervisedTrainer
 
 SPEC = """
 name: engine_toy
@@ -63,3 +67,22 @@ def toy_cfg(tiny_cfg, toy, tmp_path):
     cfg.SEED = 1
     cfg.OUTPUT_DIR = str(tmp_path / "out")
     return cfg
+
+
+@pytest.fixture
+def train(complete):
+    """A function that trains on a configuration: (trainer, results)."""
+
+    def run(cfg, *, steps=None, resume=False, kind=SemiSupervisedTrainer):
+        """steps: to stop after; kind: the trainer's class."""
+        cfg = complete(cfg, training=True, resume=resume)
+        seed_all_rng(cfg.SEED)
+        Path(cfg.OUTPUT_DIR).mkdir(exist_ok=True)
+        trainer = kind(cfg, resume=resume)
+        trainer.resume_or_load(resume=resume)
+        if steps:
+            trainer.max_iter = steps
+        results = trainer.train()
+        return trainer, results
+
+    return run

@@ -25,7 +25,12 @@ def run(cfg, tmp_path, processes):
     return json.loads(output.read_text()), json.loads(scores.read_text())
 
 
-def test_two_processes_equal_one(toy_cfg, tmp_path):
+@pytest.mark.parametrize("method", ["Co2S", "FixMatch"])
+def test_two_processes_equal_one(toy_cfg, tmp_path, method):
+    toy_cfg.MODEL.META_ARCHITECTURE = method
+    toy_cfg.MODEL.FIXMATCH.THRESHOLD, toy_cfg.MODEL.FIXMATCH.EMA_DECAY = 0.5, 0.9
+    # The deepest map is not the last block's: the last one would have no gradient.
+    toy_cfg.MODEL.LOCAL.BACKBONE.DEPTH, toy_cfg.MODEL.LOCAL.BACKBONE.FEATURES = 3, [0, 0, 1]
     toy_cfg.SOLVER.MAX_ITER = 10
     toy_cfg.SOLVER.IMS_PER_BATCH = 4
     toy_cfg.TEST.EVAL_PERIOD = 5
@@ -34,7 +39,9 @@ def test_two_processes_equal_one(toy_cfg, tmp_path):
     assert len(one["losses"]["total_loss"]) == 10
     for name, values in one["losses"].items():
         assert two["losses"][name] == pytest.approx(values, abs=1e-4), name
-    assert one["losses"]["loss_strong1_global"][-1] > 0, "pseudo-labels take part"
+    assert (
+        one["losses"]["loss_stability_local" if method == "Co2S" else "loss_strong_local"][-1] > 0
+    ), "pseudo-labels take part"
     # 3 images do not divide by 2 processes, and yet each is counted once
     assert one_scores["images"] == two_scores["images"] == 3
     pixels = [sum(map(sum, s["confusion"]["fused"])) for s in (one_scores, two_scores)]

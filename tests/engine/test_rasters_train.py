@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from co2s.d2 import seed_all_rng
-from co2s.data import register_specs
-from co2s.engine import SemiSupervisedTrainer, resolve
+from co2s.engine import SemiSupervisedTrainer
 
 from ..geo import write_raster
 
@@ -52,7 +51,7 @@ def write_scene(root, dtype, folder, name, seed):
 
 
 @pytest.fixture(params=["uint16", "float32"])
-def cfg(request, toy_cfg, tmp_path):
+def cfg(request, toy_cfg, tmp_path, complete):
     """A configuration for scenes of four bands; VALID_IN_VAL pixels of its validation count."""
     dtype, name = request.param, f"engine_{request.param}"
     for i in range(2):
@@ -67,10 +66,10 @@ def cfg(request, toy_cfg, tmp_path):
     toy_cfg.DATASETS.TEST = (f"{name}_val",)
     toy_cfg.INPUT.RESIZE, toy_cfg.INPUT.RATIO_RANGE = "long_side", (0.6, 1.7)
     toy_cfg.SOLVER.MAX_ITER = 20
-    register_specs(toy_cfg)
-    resolve(toy_cfg)
-    toy_cfg.VALID_IN_VAL = int((~hole[:64, :64]).sum())
-    return toy_cfg
+    cfg = complete(toy_cfg, training=True).clone()
+    cfg.defrost()
+    cfg.VALID_IN_VAL = int((~hole[:64, :64]).sum())
+    return cfg
 
 
 def count_invalid(batch):

@@ -7,27 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from co2s.d2 import seed_all_rng
-from co2s.engine import SemiSupervisedTrainer, resolve
-
-
-@pytest.fixture
-def train():
-    return train_run
-
-
-def train_run(cfg, *, steps=None, resume=False):
-    cfg = cfg.clone()
-    resolve(cfg)
-    seed_all_rng(cfg.SEED)
-    Path(cfg.OUTPUT_DIR).mkdir(exist_ok=True)
-    trainer = SemiSupervisedTrainer(cfg)
-    trainer.resume_or_load(resume=resume)
-    if steps:
-        trainer.max_iter = steps
-    results = trainer.train()
-    return trainer, results
-
 
 def losses(cfg):
     lines = Path(cfg.OUTPUT_DIR, "metrics.json").read_text().splitlines()
@@ -38,7 +17,7 @@ def test_a_run_leaves_scores_pictures_and_checkpoints(toy_cfg, train):
     toy_cfg.TEST.EVAL_PERIOD = 3
     _, results = train(toy_cfg)
     out = Path(toy_cfg.OUTPUT_DIR)
-    assert set(results) == {"fused", "global", "local"}
+    assert set(results) == {"fused", "global", "local", "sem_seg"}
     stored = json.loads((out / "inference/engine_toy_val/scores.json").read_text())
     assert stored["images"] == 3
     assert stored["scores"]["fused"]["mIoU"] == pytest.approx(results["fused"]["mIoU"])
@@ -82,26 +61,45 @@ def test_non_finite_loss_stops_with_the_losses_and_keeps_the_last_checkpoint(toy
     assert trainer.iter == 4
 
 
-def test_epochs_become_steps_and_periods(toy_cfg):
-    toy_cfg.SOLVER.EPOCHS = 3
-    resolve(toy_cfg)
-    # 12 of 16 images are unlabelled, two of them in a batch
-    assert (toy_cfg.SOLVER.MAX_ITER, toy_cfg.SOLVER.CHECKPOINT_PERIOD) == (18, 6)
-    assert toy_cfg.TEST.EVAL_PERIOD == 6
-    assert toy_cfg.MODEL.NUM_CLASSES == 2
+def test_a_projects_trainer_replaces_what_it_builds(toy_cfg, train):
+    from co2s.engine import SemiSupervisedTrainer
 
+    called = []
 
-def test_missing_data_stops_before_a_model_is_built(toy_cfg, tmp_path):
-    toy_cfg.DATASETS.ROOT = str(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        resolve(toy_cfg)
+    class Project(SemiSupervisedTrainer):
+        @classmethod
+        def build_model(cls, cfg):
+            called.append("build_model")
+            return super().build_model(cfg)
 
+        @classmethod
+        def build_optimizer(cls, cfg, model):
+            called.append("build_optimizer")
+            return torch.optim.SGD(model.parameters(), lr=0.0)
 
-def test_the_crop_rounds_to_whole_patches_and_says_so(toy_cfg):
-    toy_cfg.INPUT.CROP_SIZE = 512
-    toy_cfg.MODEL.LOCAL.BACKBONE.MODEL = "vit_base_patch14_dinov2"
-    toy_cfg.MODEL.LOCAL.BACKBONE.PATCH_SIZE = 0
-    changes = resolve(toy_cfg)
-    assert toy_cfg.INPUT.CROP_SIZE == 518
-    assert any("512 -> 518: whole patches of 14 pixels for MODEL.LOCAL" in c for c in changes)
-    assert resolve(toy_cfg) == []
+        @classmethod
+        def build_train_loader(cls, cfg, start_iter=0):
+            called.append(f"build_train_loader {start_iter}")
+            return super().build_train_loader(cfg, start_iter)
+
+        @classmethod
+        def build_evaluator(cls, cfg, dataset, folder, panels=0):
+            called.append(f"build_evaluator {dataset} {panels}")
+            return super().build_evaluator(cfg, dataset, folder, panels)
+
+        @classmethod
+        def test(cls, cfg, model, datasets=(), panels=0):
+            called.append("test")
+            return super().test(cfg, model, datasets, panels)
+
+    toy_cfg.SOLVER.MAX_ITER = 1
+    trainer, results = train(toy_cfg, kind=Project)
+    assert type(trainer.optimizer).__name__ == "SGD"
+    assert called == [
+        "build_model",
+        "build_optimizer",
+        "build_train_loader 0",
+        "test",
+        "build_evaluator engine_toy_val 1",
+    ]
+    assert "fused" in results

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from co2s.d2 import DatasetEvaluators, comm
 from co2s.evaluation import SegmentationEvaluator
+from co2s.evaluation.evaluator import main_prediction, predictions
 from co2s.evaluation.report import write_scores
 
 Make = Callable[..., Any]
@@ -30,7 +32,8 @@ def filled(dataset: str, folder: Path | None, item: Make, output: Make) -> Segme
 def test_scores_of_every_prediction(dataset: str, tmp_path: Path, item: Make, output: Make) -> None:
     results = filled(dataset, tmp_path, item, output).evaluate()
     assert results is not None
-    assert list(results) == ["global", "local", "fused"]
+    assert list(results) == ["global", "local", "fused", "sem_seg"]
+    assert results["sem_seg"] == {"mIoU": results["fused"]["mIoU"]}
     assert results["fused"]["mIoU"] == pytest.approx(100)
     assert results["global"]["OA"] == pytest.approx(100 * 8 / 9)
     # global: one pixel of water taken for road; local: one of road for water
@@ -58,7 +61,7 @@ def test_scores_file(dataset: str, tmp_path: Path, item: Make, output: Make) -> 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "scores.json").write_text("old")
-    arguments: dict[str, Any] = {"dataset": "d", "class_names": [], "images": 1}
+    arguments: dict[str, Any] = {"dataset": "d", "class_names": [], "images": 1, "main": "fused"}
     with pytest.raises(ValueError, match="JSON compliant"):
         write_scores(
             str(tmp_path), {"fused": {"mIoU": float("nan")}}, {}, absent_as_zero=False, **arguments
@@ -82,9 +85,8 @@ def test_table_in_the_log(
     finally:
         logger.removeHandler(caplog.handler)
     assert "2 images" in caplog.text
-    assert "| road     |   50.00 |" in caplog.text
-    assert "| tree     |    -    |" in caplog.text
-    assert "| mIoU     |   75.00 |" in caplog.text
+    for row in (r"\| road +\| +50.00 \|", r"\| tree +\| +- +\|", r"\| mIoU +\| +75.00 \|"):
+        assert re.search(row, caplog.text), row
     assert "Without a pixel of truth: tree." in caplog.text
 
 
@@ -97,8 +99,8 @@ def test_absent_classes_are_no_number_in_the_results(
         evaluator.process(items, [output([[0, 1]])] * 2)
         results = evaluator.evaluate()
         assert results is not None
-        assert results["fused"]["mIoU"] == pytest.approx(expected)
-        assert ("IoU-tree" in results["fused"]) == as_zero
+        assert results["prediction"]["mIoU"] == pytest.approx(expected)
+        assert ("IoU-tree" in results["prediction"]) == as_zero
 
 
 def test_processes_are_merged(
@@ -108,11 +110,11 @@ def test_processes_are_merged(
     idle = SegmentationEvaluator(dataset)  # a process without an image
     here.process([item("a", [[0, 0]])], [output([[0, 1]])])
     there.process([item("b", [[1, 1]])], [output([[1, 1]])])
-    parts = [(e._image_ids, e._matrices) for e in (there, idle)]
+    parts = [(e._image_ids, e._matrices, e._main) for e in (there, idle)]
     monkeypatch.setattr(comm, "gather", lambda own: [own, *parts])
     results = here.evaluate()
     assert results is not None
-    assert results["fused"]["OA"] == pytest.approx(75)
+    assert results["prediction"]["OA"] == pytest.approx(75)
 
 
 def test_only_the_main_process_reports(
@@ -131,7 +133,7 @@ def test_reset_forgets(dataset: str, item: Make, output: Make) -> None:
     evaluator.reset()
     evaluator.process(items, [output([[0, 1]])] * 2)
     results = DatasetEvaluators([evaluator]).evaluate()
-    assert results["fused"]["OA"] == 100
+    assert results["prediction"]["OA"] == 100
 
 
 def test_an_image_seen_twice(dataset: str, item: Make, output: Make) -> None:
@@ -157,13 +159,13 @@ def test_an_image_without_label(dataset: str, item: Make, output: Make) -> None:
 
 
 def test_a_prediction_of_another_size(dataset: str, item: Make, output: Make) -> None:
-    with pytest.raises(ValueError, match=r"images/a\.png, fused prediction: Truth has shape"):
+    with pytest.raises(ValueError, match=r"images/a\.png, prediction prediction: Truth has shape"):
         SegmentationEvaluator(dataset).process([item("a", [[0]])], [output([[0, 1]])])
 
 
 def test_a_prediction_of_other_classes(dataset: str, item: Make, output: Make) -> None:
     short = {"sem_seg": output([[0]])["sem_seg"][:2]}
-    with pytest.raises(ValueError, match="fused prediction has 2 classes"):
+    with pytest.raises(ValueError, match="prediction has 2 classes"):
         SegmentationEvaluator(dataset).process([item("a", [[0]])], [short])
 
 
@@ -172,3 +174,20 @@ def test_not_one_labelled_pixel(dataset: str, item: Make, output: Make) -> None:
     evaluator.process([item(i, [[255]]) for i in "ab"], [output([[0]])] * 2)
     with pytest.raises(ValueError, match="Not one labelled pixel"):
         evaluator.evaluate()
+
+
+def test_one_student_is_not_called_fused(dataset: str, item: Make, output: Make) -> None:
+    alone = output(FUSED_A, local=LOCAL_A)
+    alone["sem_seg"] = alone["sem_seg_local"]
+    assert [*predictions(alone)] == ["local"] == [main_prediction(alone)]
+    assert [*predictions(output(FUSED_A))] == ["prediction"]
+    two = output(FUSED_A, **{"global": GLOBAL_A, "local": LOCAL_A})
+    assert [*predictions(two)] == ["global", "local", "fused"]
+    two["sem_seg"] = two["sem_seg_local"]  # MODEL.FUSION "local"
+    assert main_prediction(two) == "local" and "fused" not in predictions(two)
+    evaluator = SegmentationEvaluator(dataset)
+    evaluator.process([item("a", TRUTH_A), item("b", TRUTH_A)], [alone, alone])
+    results = evaluator.evaluate()
+    assert results is not None
+    assert [*results] == ["local", "sem_seg"]
+    assert results["sem_seg"]["mIoU"] == results["local"]["mIoU"]

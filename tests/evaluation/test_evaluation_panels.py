@@ -10,11 +10,11 @@ from PIL import Image
 
 from co2s.evaluation import PanelWriter
 from co2s.evaluation.coloring import (
-    GLOBAL_RIGHT,
-    LOCAL_RIGHT,
+    FIRST_RIGHT,
     NEITHER_RIGHT,
+    SECOND_RIGHT,
     UNLABELED,
-    VERDICTS,
+    VERDICT_COLORS,
     color_disagreement,
     color_labels,
     judge,
@@ -50,14 +50,14 @@ def test_judge_tells_who_is_right() -> None:
     truth = np.array([[0, 0, 0, 255, 0, 255]])
     first = np.array([[0, 1, 1, 0, 1, 1]])
     second = np.array([[1, 0, 2, 1, 1, 1]])
-    expected = [[GLOBAL_RIGHT, LOCAL_RIGHT, NEITHER_RIGHT, UNLABELED, -1, -1]]
+    expected = [[FIRST_RIGHT, SECOND_RIGHT, NEITHER_RIGHT, UNLABELED, -1, -1]]
     assert judge(first, second, truth).tolist() == expected
 
 
 def test_agreement_stays_grey() -> None:
     image = np.full((1, 2, 3), (0, 100, 200), dtype=np.uint8)
-    rgb = color_disagreement(np.array([[LOCAL_RIGHT, -1]]), image)
-    assert tuple(rgb[0, 0]) == VERDICTS[LOCAL_RIGHT][1]
+    rgb = color_disagreement(np.array([[SECOND_RIGHT, -1]]), image)
+    assert tuple(rgb[0, 0]) == VERDICT_COLORS[SECOND_RIGHT]
     assert len(set(rgb[0, 1].tolist())) == 1
 
 
@@ -74,7 +74,7 @@ def test_panels_of_the_chosen_images(
     assert path.name == "00000_a.png"
     pixels = {tuple(p) for p in np.array(Image.open(path).convert("RGB")).reshape(-1, 3).tolist()}
     # the palette, the image, and the one pixel where only the global student is right
-    assert {(0, 0, 255), (0, 255, 0), (100, 100, 100), VERDICTS[GLOBAL_RIGHT][1]} <= pixels
+    assert {(0, 0, 255), (0, 255, 0), (100, 100, 100), VERDICT_COLORS[FIRST_RIGHT]} <= pixels
 
 
 def test_a_single_prediction_and_a_large_image(

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.patches import Patch
 from PIL import Image
 
-from co2s.evaluation import write_confusion, write_curves, write_run_pictures
+from co2s.evaluation import figures, write_confusion, write_curves, write_run_pictures
 from co2s.evaluation.curves import _term_and_student
+from co2s.evaluation.figures import drawable, new_figure, save_figure
 from co2s.evaluation.heatmap import _cell
 from co2s.evaluation.metrics import read_metrics
 
@@ -59,7 +61,7 @@ def test_no_metrics(tmp_path: Path) -> None:
     ],
 )
 def test_names_of_losses(name: str, expected: tuple[str, str]) -> None:
-    assert _term_and_student(name) == expected
+    assert _term_and_student(name, ["global", "local"]) == expected
 
 
 def test_cells_tell_a_trace_from_nothing() -> None:
@@ -107,3 +109,35 @@ def test_confusion_of_an_absent_class(tmp_path: Path) -> None:
     path = write_confusion(matrix, ["water", "road"], "title", str(tmp_path / "c.png"))
     pixels = np.array(Image.open(path).convert("RGB")).reshape(-1, 3)
     assert (pixels == 0xDD).all(axis=1).sum() > 1000  # the grey row
+
+
+NAMES = ["建筑", "forêt | bois", "🌳 дерево", "US$ and $", "fore\u0302t", "l\u200dj"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_names_in_any_letters_are_drawn_without_a_warning(tmp_path: Path) -> None:
+    path = write_confusion(np.eye(len(NAMES)), NAMES, "建筑 $a_b$.png", str(tmp_path / "c.png"))
+    assert Path(path).is_file()
+    figure = new_figure(3, 2)
+    figure.legend(handles=[Patch(label=name) for name in NAMES])
+    save_figure(figure, str(tmp_path / "legend.png"))
+
+
+def test_letters_that_no_font_has_become_code_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert drawable("forêt | bois") == "forêt | bois"
+    assert drawable("🌳 дерево") == "U+1F333 дерево"
+    assert drawable("a建筑b") == "aU+5EFA U+7B51b"
+    only_in_stix = "\u20dd"
+    assert drawable(only_in_stix) == "U+20DD"
+    monkeypatch.setattr(figures, "OTHER_FONTS", ("No Such Font", "STIXGeneral"))
+    monkeypatch.setattr(figures, "_families", figures._families.__wrapped__)
+    assert drawable(only_in_stix) == only_in_stix
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_font_that_has_the_letters_draws_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "_families", lambda: ("DejaVu Sans", "STIXGeneral"))
+    path = write_confusion(np.eye(1), ["a\u20dd"], "a\u20dd", str(tmp_path / "c.png"))
+    assert Path(path).is_file()

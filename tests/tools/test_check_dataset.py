@@ -77,16 +77,16 @@ def test_something_wrong(check, capsys, tmp_path):
     assert finding["fix"] and finding["count"] == 1
 
 
-def test_nothing_that_could_be_checked(check, capsys, tmp_path):
-    assert check(dataset="chek_toy") == 2
-    assert "Unknown dataset 'chek_toy'" in capsys.readouterr().err
-    assert check(dataset=tmp_path / "away.yaml") == 2
-    assert "The dataset file" in capsys.readouterr().err
-    assert check("--root", tmp_path / "away") == 2
-    assert "folder of dataset 'check_toy' is missing" in capsys.readouterr().err
+def test_nothing_that_could_be_checked(check, stops, tmp_path):
+    with stops("Unknown dataset 'chek_toy'"):
+        check(dataset="chek_toy")
+    with stops("The dataset file"):
+        check(dataset=tmp_path / "away.yaml")
+    with stops("folder of dataset 'check_toy' is missing"):
+        check("--root", tmp_path / "away")
     (tmp_path / "wrong.yaml").write_text("name: [")
-    assert check(dataset=tmp_path / "wrong.yaml") == 2
-    assert "wrong.yaml is wrong" in capsys.readouterr().err
+    with stops(r"wrong\.yaml is wrong"):
+        check(dataset=tmp_path / "wrong.yaml")
 
 
 def test_the_quick_form(check, capsys, tmp_path):

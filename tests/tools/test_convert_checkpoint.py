@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from co2s.config import get_co2s_cfg
 from co2s.d2 import DefaultPredictor
+from co2s.engine import load_cfg
 from co2s.preparation.synthetic import write_synthetic_aerial
 
 ROOT = Path(__file__).parents[2]
@@ -77,8 +77,7 @@ def test_convert_score_and_predict(pair, tmp_path):
     assert set(json.loads(scores.read_text())["scores"]) == {"global", "local", "fused"}
     assert "converted.pth" in scored.stdout and "not found" not in scored.stdout
 
-    cfg = get_co2s_cfg()
-    cfg.merge_from_file(str(tmp_path / "converted.yaml"))
+    cfg = load_cfg(str(tmp_path / "converted.yaml"))
     image = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
     predictor = DefaultPredictor(cfg)
     probabilities = predictor(image)["sem_seg"]
@@ -111,8 +110,7 @@ def tool(pair, tmp_path, monkeypatch):
 def test_configuration_may_be_changed_on_the_command_line(tool):
     tool("INPUT.CROP_SIZE", "64")
     assert tool.written == {"converted.pth", "converted.yaml"}
-    cfg = get_co2s_cfg()
-    cfg.merge_from_file("converted.yaml")
+    cfg = load_cfg("converted.yaml")
     assert cfg.INPUT.CROP_SIZE == 64 and cfg.OUTPUT_DIR.endswith("_converted")
 
 
@@ -128,7 +126,7 @@ def test_configuration_may_be_changed_on_the_command_line(tool):
     ],
 )
 def test_nothing_is_written_where_something_is_wrong(tool, changes, words):
-    with pytest.raises(SystemExit, match=rf"(?s)Nothing was written\. .*{words}"):
+    with pytest.raises(SystemExit, match=rf"(?s){words}"):
         tool(**changes)
     assert tool.written == set()
 
@@ -154,7 +152,7 @@ def test_both_files_or_none(tool, monkeypatch):
             raise OSError("no space left on device")
         replace(source, target)
 
-    monkeypatch.setattr(tool.module.os, "replace", fail_at_the_second)
+    monkeypatch.setattr(os, "replace", fail_at_the_second)
     with pytest.raises(SystemExit, match="no space left"):
         tool()
     assert tool.written == set()

@@ -173,10 +173,10 @@ def test_the_same_on_every_run_and_another_seed_differs(root, tool, capsys):
     assert same[Path("1_8/labeled.txt")] == first[Path("1_8/labeled.txt")]  # whatever else is asked
 
 
-def test_lists_that_are_there_are_kept(root, tool):
+def test_lists_that_are_there_are_kept(root, tool, stops):
     out = tool("--val", "0.1", *RATIOS)
     before = contents(out)
-    with pytest.raises(SystemExit, match=r"holds other lists already.*--overwrite"):
+    with stops(r"holds other lists already.*--overwrite"):
         tool("--val", "0.1", *RATIOS, "--seed", "1")
     assert contents(out) == before
     assert [path.name for path in root.iterdir() if path.name.startswith(".")] == []
@@ -192,19 +192,19 @@ def test_a_given_val_is_kept_byte_for_byte(root, tool):
     assert len(train) == 78 and not train & {"images/s3_1.png", "images/s0_5.png"}
 
 
-def test_a_given_val_that_cannot_be(root, tool):
+def test_a_given_val_that_cannot_be(root, tool, stops):
     path = root / "val.txt"
     for text, words in (
         ("images/s3_1.png\n", r"images/s3_1\.png has no label beside it"),
         ("images/gone.png labels/gone.png\n", r"lists images/gone\.png, which is not under"),
     ):
         path.write_text(text)
-        with pytest.raises(SystemExit, match=words):
+        with stops(words):
             tool("--val", path, *RATIOS)
     path.write_text("images/s3_1.png labels/s3_1.png\n")
-    with pytest.raises(SystemExit, match="'s3' has 7 training and 1 validation samples"):
+    with stops("'s3' has 7 training and 1 validation samples"):
         tool("--val", path, *RATIOS, *SCENE)
-    with pytest.raises(SystemExit, match=r"split list .*gone\.txt is missing"):
+    with stops(r"split list .*gone\.txt is missing"):
         tool("--val", root / "gone.txt", *RATIOS)
 
 
@@ -310,14 +310,14 @@ def test_the_authors_lists_are_judged_as_they_are(root, tool, capsys):
     assert "val.txt and 1_8/labeled.txt share 1 samples" in capsys.readouterr().out
 
 
-def test_colour_masks_need_a_dataset_file(root, tool, tmp_path):
+def test_colour_masks_need_a_dataset_file(root, tool, tmp_path, stops):
     for number in range(80):
         path = root / "labels" / f"s{number // 8}_{number % 8}.png"
         numbers = np.asarray(Image.open(path)).astype(int)
         Image.fromarray(
             np.stack([90 * numbers, 0 * numbers, 0 * numbers + 1], -1).astype("u1")
         ).save(path)
-    with pytest.raises(SystemExit, match=r"s0_0\.png holds RGB colours.*Without --dataset masks"):
+    with stops(r"s0_0\.png holds RGB colours.*Without --dataset masks"):
         tool("--val", "0.1", *RATIOS)
     spec = write_spec(tmp_path / "toy.yaml", labels={"encoding": "color"})
     out = tool("--dataset", spec, "--val", "0.1", *RATIOS)
@@ -354,26 +354,26 @@ def test_colour_masks_need_a_dataset_file(root, tool, tmp_path):
         (["--dataset", "gone.yaml"], r"gone\.yaml"),
     ],
 )
-def test_bad_wishes(root, tool, arguments, words):
-    with pytest.raises(SystemExit, match=words):
+def test_bad_wishes(root, tool, arguments, words, stops):
+    with stops(words):
         tool(*arguments)
     assert not (root / "splits").exists()
 
 
-def test_without_a_place_or_samples(tool, tmp_path):
-    with pytest.raises(SystemExit, match=r"folder of the dataset is missing: .*root"):
+def test_without_a_place_or_samples(tool, tmp_path, stops):
+    with stops(r"folder of the dataset is missing: .*root"):
         tool("--val", "0.1", *RATIOS)
     (tmp_path / "root").mkdir()
-    with pytest.raises(SystemExit, match="Say which samples there are: --images"):
+    with stops("Say which samples there are: --images"):
         tool("--val", "0.1", *RATIOS, images=None)
     labels = {"images": "images/{name}.png"}
     spec = write_spec(tmp_path / "toy.yaml", layout=labels, splits={})
-    with pytest.raises(SystemExit, match=r"'splits_toy' has no masks \(layout\.labels\)"):
+    with stops(r"'splits_toy' has no masks \(layout\.labels\)"):
         tool("--dataset", spec, "--val", "0.1", *RATIOS, images=None)
 
 
-def test_a_damaged_mask_is_named_and_nothing_written(root, tool):
+def test_a_damaged_mask_is_named_and_nothing_written(root, tool, stops):
     (root / "labels" / "s4_4.png").write_bytes(b"no mask")
-    with pytest.raises(SystemExit, match=r"labels.s4_4\.png cannot be read as a mask"):
+    with stops(r"labels.s4_4\.png cannot be read as a mask"):
         tool("--val", "0.1", *RATIOS)
     assert not (root / "splits").exists()

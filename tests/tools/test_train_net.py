@@ -64,11 +64,25 @@ def test_train_resume_and_score(train_net, tmp_path):
 
 def test_missing_data_and_unknown_names_are_said(train_net, tmp_path):
     missing = train_net(options=[*train_net.options, "DATASETS.ROOT", tmp_path / "none"])
-    assert missing.returncode != 0
+    assert missing.returncode == 2 and "Traceback" not in missing.stdout + missing.stderr
     assert "none" in missing.stderr
     assert "DATASETS.ROOT" in missing.stderr
     names = ["DATASETS.LABELED", '("nonsense_1_8_labeled",)', "MODEL.NUM_CLASSES", 6]
     unknown = train_net(options=[*train_net.options, *names])
-    assert unknown.returncode != 0
+    assert unknown.returncode == 2 and "Traceback" not in unknown.stdout + unknown.stderr
     assert "nonsense_1_8_labeled" in unknown.stderr
     assert "synthetic_aerial_1_16_labeled" in unknown.stderr, "known names are listed"
+
+
+def test_scoring_needs_weights_and_leaves_the_run_as_it_is(train_net, tmp_path):
+    nothing = train_net("--eval-only")
+    assert nothing.returncode == 2
+    assert "nothing to score: MODEL.WEIGHTS is empty" in nothing.stderr.splitlines()[-1]
+    trained = train_net(options=[*train_net.options, "SOLVER.MAX_ITER", 1])
+    assert trained.returncode == 0, trained.stderr[-3000:]
+    config = tmp_path / "out" / "config.yaml"
+    before = config.read_text()
+    scored = train_net("--eval-only", "--resume")
+    assert scored.returncode == 0, scored.stderr[-3000:]
+    assert config.read_text() == before, "config.yaml says what trained"
+    assert (tmp_path / "out" / "inference" / "config.yaml").is_file()

@@ -13,6 +13,7 @@ from PIL import Image
 from co2s.d2 import build_model
 from co2s.evaluation import attention as drawing
 from co2s.model_zoo import get_config
+from co2s.modeling.backbone import build_backbone
 
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location(
@@ -96,6 +97,13 @@ def test_a_checkpoint_is_what_is_drawn(draw, tmp_path):
     for axis in figure.axes[1:7]:
         np.testing.assert_allclose(axis.images[0].get_array(), 1 / tokens, rtol=1e-5)
     assert "model.pth" in figure.get_supxlabel()
+
+
+def test_pretrained_weights_are_drawn_without_text_prototypes(draw, tmp_path):
+    visual = build_backbone(get_config("quickstart.yaml").MODEL.GLOBAL).visual
+    torch.save(visual.state_dict(), tmp_path / "clip.pt")
+    keys = ["MODEL.DEVICE", "cpu", "MODEL.GLOBAL.BACKBONE.WEIGHTS", tmp_path / "clip.pt"]
+    assert "clip.pt" in draw("--student", "global", *keys).get_supxlabel()
 
 
 @pytest.mark.parametrize(

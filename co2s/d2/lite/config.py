@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator
 from typing import IO, Any
 
 import yaml
 from fvcore.common.config import CfgNode as _CfgNode
 
+from ..key_names import key_names, unknown_message
 from .config_defaults import DEFAULTS, DETECTION_ONLY
 from .file_io import PathManager
 from .logger import get_logger
@@ -49,7 +48,7 @@ class CfgNode(_CfgNode):
         dropped, unknown = _sort_out(loaded, self, self)
         if unknown:
             raise UnknownConfigKey(
-                _unknown_message(unknown, self, f"'{cfg_filename}' or its _BASE_")
+                unknown_message(unknown, self, f"'{cfg_filename}' or its _BASE_")
             )
         if dropped:
             get_logger("config").info(
@@ -73,12 +72,12 @@ class CfgNode(_CfgNode):
         """
         unknown = [key for key in cfg_list[0::2] if not self._accepts(str(key))]
         if unknown and len(cfg_list) % 2 == 0:
-            raise UnknownConfigKey(_unknown_message(unknown, self, "the given overrides"))
+            raise UnknownConfigKey(unknown_message(unknown, self, "the given overrides"))
         super().merge_from_list(cfg_list)
 
     def _accepts(self, key: str) -> bool:
         settled = self.__dict__[self.DEPRECATED_KEYS] | set(self.__dict__[self.RENAMED_KEYS])
-        return key in settled or key in {*_names(self, leaves=False)} or key == "_BASE_"
+        return key in settled or key in {*key_names(self, leaves=False)} or key == "_BASE_"
 
     def dump(self, *args: Any, **kwargs: Any) -> str:
         """The tree as YAML text."""
@@ -88,18 +87,6 @@ class CfgNode(_CfgNode):
 def get_cfg() -> CfgNode:
     """A fresh copy of the default configuration."""
     return CfgNode(DEFAULTS)
-
-
-def _names(node: _CfgNode, leaves: bool = True, prefix: str = "") -> Iterator[str]:
-    """Full dotted names in the tree, such as SOLVER.MAX_ITER."""
-    for key, value in node.items():
-        name = f"{prefix}{key}"
-        if not isinstance(value, _CfgNode):
-            yield name
-            continue
-        if not leaves:
-            yield name
-        yield from _names(value, leaves, f"{name}.")
 
 
 def _sort_out(
@@ -122,25 +109,3 @@ def _sort_out(
         elif not (node.is_new_allowed() or name in settled):
             unknown.append(name)
     return dropped, unknown
-
-
-def _unknown_message(unknown: list[str], cfg: _CfgNode, where: str) -> str:
-    shown = "; ".join(_with_matches(str(name), cfg) for name in unknown)
-    return (
-        f"Unknown config key in {where}: {shown}. "
-        "Correct the name, or add the key to the configuration first."
-    )
-
-
-def _with_matches(name: str, cfg: _CfgNode) -> str:
-    """The name, with up to three known ones whose last part resembles its last part."""
-    last = name.rpartition(".")[2].upper()
-    by_last_part: dict[str, list[str]] = {}
-    for known in _names(cfg, leaves=False):
-        by_last_part.setdefault(known.rpartition(".")[2], []).append(known)
-    similar = difflib.get_close_matches(last, by_last_part, cutoff=0.75)
-    if last in by_last_part:
-        similar = [last]  # The right key in the wrong section.
-    near = [known for part in similar for known in by_last_part[part]]
-    near.sort(key=lambda known: -difflib.SequenceMatcher(None, name.upper(), known).ratio())
-    return f"{name} (did you mean {' or '.join(near[:3])}?)" if near else name

@@ -1,4 +1,4 @@
-"""Which detectron2 the door opens to, and what it says when it cannot."""
+"""Which detectron2 co2s.d2 takes its names from, and what it says when it cannot."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from co2s import d2
 
 CO2S = Path(d2.__file__).parents[1]
 
-# The door alone: the rest of co2s has no part in this and takes seconds to import.
+# co2s.d2 alone: the rest of co2s has no part in this and takes seconds to import.
 ALONE = f"""
 import sys, types
 package = types.ModuleType("co2s")

@@ -1,0 +1,129 @@
+"""Interrupted runs: the best score survives, no evaluation is lost, no step is skipped."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+
+from co2s.engine import SemiSupervisedTrainer
+from co2s.engine.resume import best_score
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture
+def scripted():
+    """A trainer that finds these mIoU one after another, and is killed before a step."""
+
+    def make(scores, kill_before=None, kill_at_evaluation=None):
+        class Scripted(SemiSupervisedTrainer):
+            found: ClassVar = []
+
+            @classmethod
+            def test(cls, cfg, model, datasets=(), panels=0):
+                if len(cls.found) == kill_at_evaluation:
+                    raise Killed
+                if panels:  # the final report
+                    return {"sem_seg": {"mIoU": -1.0}}
+                cls.found.append(scores[len(cls.found)])
+                return {"sem_seg": {"mIoU": cls.found[-1]}}
+
+            def run_step(self):
+                if self.iter == kill_before:
+                    raise Killed
+                super().run_step()
+
+        return Scripted
+
+    return make
+
+
+@pytest.fixture
+def cfg(toy_cfg):
+    toy_cfg.MODEL.META_ARCHITECTURE = "OnlySup"
+    toy_cfg.SOLVER.MAX_ITER = 4
+    toy_cfg.SOLVER.CHECKPOINT_PERIOD = toy_cfg.TEST.EVAL_PERIOD = 1
+    return toy_cfg
+
+
+def best(cfg):
+    return best_score(f"{cfg.OUTPUT_DIR}/model_best.pth")
+
+
+def iteration(cfg, name="model_best.pth"):
+    """The step that a checkpoint says it was saved after."""
+    content = torch.load(Path(cfg.OUTPUT_DIR, name), weights_only=True)
+    assert content["trainer"]["iteration"] == content["iteration"]
+    return content["iteration"]
+
+
+def test_the_best_score_survives_a_kill(cfg, train, scripted):
+    with pytest.raises(Killed):
+        train(cfg, kind=scripted([30.0, 90.0], kill_before=2))
+    # The first score of the resumed run makes up for an evaluation that may have been cut off.
+    trainer, _ = train(cfg, kind=scripted([90.0, 50.0, 60.0]), resume=True)
+    assert trainer.found == [90.0, 50.0, 60.0]
+    assert best(cfg) == {"metric": "sem_seg/mIoU", "value": 90.0, "iteration": 1}
+    assert iteration(cfg) == 1
+
+
+def test_a_finished_run_only_reports(cfg, train, scripted):
+    train(cfg, kind=scripted([30.0, 90.0, 50.0, 60.0]))
+    weights = torch.load(Path(cfg.OUTPUT_DIR, "model_best.pth"), weights_only=True)["model"]
+    again, _ = train(cfg, kind=scripted([]), resume=True)
+    assert again.start_iter == 4 and again.found == []
+    assert best(cfg)["value"] == 90.0
+    assert all(torch.equal(v, again.method.state_dict()[k]) for k, v in weights.items())
+
+
+def test_an_interrupted_evaluation_is_made_up(cfg, train, scripted):
+    with pytest.raises(Killed):
+        train(cfg, kind=scripted([30.0], kill_at_evaluation=1))
+    trainer, _ = train(cfg, kind=scripted([90.0, 50.0, 60.0]), resume=True)
+    assert trainer.start_iter == 2
+    assert best(cfg) == {"metric": "sem_seg/mIoU", "value": 90.0, "iteration": 1}
+    assert iteration(cfg) == 1
+
+
+def test_a_best_model_of_the_last_step_can_go_on(cfg, train, scripted):
+    train(cfg, kind=scripted([1.0, 2.0, 3.0, 4.0]))
+    assert iteration(cfg) == 3 == iteration(cfg, "model_final.pth")
+    cfg.SOLVER.MAX_ITER = 6
+    steps = []
+
+    class Counting(scripted([4.0, 3.0, 2.0])):
+        def run_step(self):
+            steps.append(self.iter)
+            super().run_step()
+
+    train(cfg, kind=Counting, resume=True)
+    assert steps == [4, 5]
+
+
+def test_a_fresh_run_does_not_know_the_best_of_another(cfg, train, scripted):
+    train(cfg, kind=scripted([90.0] * 4))
+    train(cfg, kind=scripted([10.0, 20.0, 5.0, 5.0]))
+    assert best(cfg)["value"] == 20.0
+    nothing, _ = train(cfg, kind=scripted([float("nan")] * 4))
+    assert nothing.keeper.best is None, "and the last model is reported, not a best one of before"
+
+
+def test_an_averaged_teacher_goes_on_exactly(cfg, train):
+    cfg.MODEL.META_ARCHITECTURE = "FixMatch"
+    cfg.MODEL.FIXMATCH.EMA_DECAY = 0.9
+    cfg.TEST.EVAL_PERIOD = 0
+    cfg.SOLVER.MAX_ITER = 6
+    whole, _ = train(cfg)
+    cfg.OUTPUT_DIR += "_broken"
+    train(cfg, steps=3)
+    resumed, _ = train(cfg, resume=True)
+    for (name, a), b in zip(
+        whole.method.state_dict().items(), resumed.method.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(a, b, atol=1e-7, rtol=0, msg=name)
+    students, teachers = whole.method.students, whole.method.teachers
+    pairs = zip(students.parameters(), teachers.parameters(), strict=True)
+    assert any(not torch.equal(a, b) for a, b in pairs)
