@@ -1,4 +1,4 @@
-"""The one door to packages that come with an extra."""
+"""Packages that come with an extra: imported where they are needed, with an error that helps."""
 
 import importlib
 from types import ModuleType
