@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from co2s.d2 import CfgNode, DetectionCheckpointer, build_model, setup_logger
-from co2s.data.reading.io import read_image
+from co2s.data import get_spec, read_image
+from co2s.data.spec import RasterSpec
 from co2s.engine import load_cfg, tool
 from co2s.evaluation.attention import write_attention
 from co2s.modeling.backbone.attention import Attention, attention_of
@@ -30,7 +31,9 @@ def main() -> None:
     args = parse_args()
     setup_logger(name="co2s")
     cfg = load_cfg(args.config_file, args.opts)
-    image = read_image(args.image)[0]
+    if args.student not in cfg.MODEL.STUDENTS:
+        raise ValueError(f"--student {args.student}: the students are {list(cfg.MODEL.STUDENTS)}.")
+    image = read_image(args.image, raster_of(cfg))[0]
     seen = fit(image, args.max_side or cfg.INPUT.CROP_SIZE)
     pixel = parse_query(args.query, image.shape[:2])
     student = load_student(cfg, args.student)
@@ -46,7 +49,8 @@ def main() -> None:
         *notes(attention),
     ]
     heads = to_patches(attention, patch)[0].cpu().numpy()
-    print(write_attention(args.output, title, "\n".join(caption), seen, heads, patch_size, patch))
+    text, colors = "\n".join(caption), seen[..., :3]
+    print(write_attention(args.output, title, text, colors, heads, patch_size, patch))
 
 
 def parse_args() -> argparse.Namespace:
@@ -54,7 +58,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config-file", required=True)
-    parser.add_argument("--image", required=True, help="8-bit image of any size")
+    parser.add_argument("--image", required=True, help="of any size, as the dataset's")
     parser.add_argument("--output", required=True, help="the sheet, a PNG")
     parser.add_argument("--student", default="global", help="one of MODEL.STUDENTS")
     parser.add_argument(
@@ -68,6 +72,12 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="configuration, KEY VALUE pairs")
     return parser.parse_args()
+
+
+def raster_of(cfg: CfgNode) -> RasterSpec | None:
+    """How the images of the configuration's first dataset are read."""
+    names = (*cfg.DATASETS.LABELED, *cfg.DATASETS.TEST)
+    return get_spec(names[0]).raster if names else None
 
 
 def parse_query(text: str, size: tuple[int, int]) -> tuple[int, int] | None:

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 import yaml
 
-from co2s import modeling  # noqa: F401  its methods bring keys of their own
 from co2s.config import Given, add_student, check_keys, get_co2s_cfg, read_given
 from co2s.d2 import META_ARCH_REGISTRY, CfgNode, comm
 from co2s.data import iterations_per_epoch, register_datasets
 from co2s.modeling.backbone import patch_size, settle
 from co2s.modeling.guidance.text import name_prototypes
-from co2s.modeling.student import num_bands, num_classes
+from co2s.modeling.meta_arch import Method  # the methods bring keys of their own
+from co2s.modeling.metadata import num_bands, num_classes
 
 
 def load_cfg(
@@ -92,15 +92,23 @@ def _check_values(cfg: CfgNode) -> None:
     weights = cfg.MODEL.WEIGHTS
     if weights and "://" not in weights and not Path(weights).is_file():
         raise FileNotFoundError(f"MODEL.WEIGHTS '{weights}': no such file, seen from {Path.cwd()}.")
-    known = sorted(name for name, _ in META_ARCH_REGISTRY)
-    if cfg.MODEL.META_ARCHITECTURE not in known:
+    methods = sorted(
+        n for n, kind in META_ARCH_REGISTRY if isinstance(kind, type) and issubclass(kind, Method)
+    )
+    if cfg.MODEL.META_ARCHITECTURE not in methods:
         raise ValueError(
-            f"MODEL.META_ARCHITECTURE is '{cfg.MODEL.META_ARCHITECTURE}'; known are {known}."
+            f"MODEL.META_ARCHITECTURE is '{cfg.MODEL.META_ARCHITECTURE}'; known are {methods}."
         )
-    if not cfg.MODEL.STUDENTS or len(set(cfg.MODEL.STUDENTS)) < len(cfg.MODEL.STUDENTS):
+    names = cfg.MODEL.STUDENTS
+    if not names or len(set(names)) < len(names) or not all(_is_student(cfg, n) for n in names):
         raise ValueError(
-            f"MODEL.STUDENTS must name one student or several, found {cfg.MODEL.STUDENTS}."
+            f"MODEL.STUDENTS must be names of one student or several, found {names}. A name is one "
+            'word, such as "local", and no other section of MODEL.'
         )
+
+
+def _is_student(cfg: CfgNode, name: str) -> bool:
+    return name.isidentifier() and "GUIDANCE" in cfg.MODEL.get(name.upper(), {})
 
 
 def _fit_crop(cfg: CfgNode, given: Given) -> list[str]:

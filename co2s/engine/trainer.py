@@ -88,18 +88,19 @@ class SemiSupervisedTrainer(TrainerBase):
         return build_train_loader(cfg, views, start_iter)
 
     @classmethod
-    def build_test_loader(cls, cfg: CfgNode, dataset: str) -> DataLoader:
-        return build_test_loader(cfg, dataset)
+    def build_test_loader(cls, cfg: CfgNode, dataset_name: str) -> DataLoader:
+        return build_test_loader(cfg, dataset_name)
 
     @classmethod
     def build_evaluator(
-        cls, cfg: CfgNode, dataset: str, folder: str, panels: int = 0
+        cls, cfg: CfgNode, dataset_name: str, output_folder: str | None = None, panels: int = 0
     ) -> DatasetEvaluators:
-        """Scores, and panels of that many images, into a folder."""
+        """Scores, and panels of that many images, into a folder (inference/<dataset_name>)."""
+        folder = output_folder or os.path.join(cfg.OUTPUT_DIR, "inference", dataset_name)
         zero = cfg.TEST.ABSENT_AS_ZERO
-        evaluators: list[Any] = [SegmentationEvaluator(dataset, folder, absent_as_zero=zero)]
+        evaluators: list[Any] = [SegmentationEvaluator(dataset_name, folder, absent_as_zero=zero)]
         if panels:
-            evaluators.append(PanelWriter(dataset, folder, count=panels))
+            evaluators.append(PanelWriter(dataset_name, folder, count=panels))
         return DatasetEvaluators(evaluators)
 
     @classmethod
@@ -113,8 +114,7 @@ class SemiSupervisedTrainer(TrainerBase):
         """
         results: OrderedDict[str, Any] = OrderedDict()
         for name in datasets or cfg.DATASETS.TEST:
-            folder = os.path.join(cfg.OUTPUT_DIR, "inference", name)
-            evaluator = cls.build_evaluator(cfg, name, folder, panels)
+            evaluator = cls.build_evaluator(cfg, name, panels=panels)
             loader = cls.build_test_loader(cfg, name)
             results[name] = inference_on_dataset(model, loader, evaluator) or {}
         return next(iter(results.values())) if len(results) == 1 else results

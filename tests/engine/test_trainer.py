@@ -83,9 +83,9 @@ def test_a_projects_trainer_replaces_what_it_builds(toy_cfg, train):
             return super().build_train_loader(cfg, start_iter)
 
         @classmethod
-        def build_evaluator(cls, cfg, dataset, folder, panels=0):
-            called.append(f"build_evaluator {dataset} {panels}")
-            return super().build_evaluator(cfg, dataset, folder, panels)
+        def build_evaluator(cls, cfg, dataset_name, output_folder=None, panels=0):
+            called.append(f"build_evaluator {dataset_name} {panels}")
+            return super().build_evaluator(cfg, dataset_name, output_folder, panels)
 
         @classmethod
         def test(cls, cfg, model, datasets=(), panels=0):

@@ -118,3 +118,29 @@ def test_bad_options_leave_no_sheet(draw, tmp_path, arguments, words):
     with pytest.raises(SystemExit, match=words):
         draw(*arguments, "MODEL.DEVICE", "cpu")
     assert not (tmp_path / "sheet.png").exists()
+
+
+SPEC = """
+name: attention_rasters
+root: data
+classes: [{name: land, color: [0, 0, 0], concepts: [land]}]
+labels: {encoding: index}
+layout: {images: "{n}.tif", labels: "{n}.png"}
+raster: {bands: [1, 2, 3, 4], scale: {range: [0, 1000]}}
+splits: {fractions: ["1_2"], val: {n: ["a"]}}
+"""
+
+
+def test_the_image_is_read_as_the_dataset_says(draw, tmp_path, clean_catalog, monkeypatch):
+    """Four bands of 16 bits, by the specs that the configuration names."""
+    from ..geo import write_raster
+
+    bands = np.random.default_rng(0).integers(0, 1000, (4, 60, 100)).astype(np.uint16)
+    write_raster(tmp_path / "scene.tif", bands)
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    names = ["DATASETS.SPECS", f"('{tmp_path / 'spec.yaml'}',)", "DATASETS.LABELED", "()"]
+    names += ["DATASETS.UNLABELED", "()", "DATASETS.TEST", "('attention_rasters_val',)"]
+    figure = draw("--image", tmp_path / "scene.tif", *names)
+    assert headings(figure)[0] == "image"
+    with pytest.raises(SystemExit, match=r"--student third: .*'global', 'local'"):
+        draw("--student", "third")
