@@ -4,7 +4,7 @@ import configparser
 import re
 from pathlib import Path
 
-LOWER_BOUND = re.compile(r"^(?P<name>[\w.-]+)>=(?P<version>[\w.]+)")
+LOWER_BOUND = re.compile(r"^(?P<name>[\w.-]+)(\[[\w,]+\])?>=(?P<version>[\w.]+)")
 
 
 def main() -> None:
