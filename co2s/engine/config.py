@@ -76,6 +76,7 @@ def _resolve(cfg: CfgNode, given: Given, training: bool, resume: bool) -> list[s
         settle(cfg.MODEL[name.upper()])
     notes += _fit_crop(cfg, given)
     if training:
+        META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE).views(cfg)  # refuses what it cannot be
         notes += _schedule(cfg, given)
         name_prototypes(cfg)
     if cfg.SEED < 0 and training:

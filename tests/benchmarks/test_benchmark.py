@@ -30,11 +30,17 @@ pytestmark = pytest.mark.usefixtures("clean_catalog")
 
 
 @pytest.fixture
-def benchmark(tmp_path, monkeypatch):
-    """A function (*arguments) that runs the tool in this process; returns what it wrote."""
+def tool():
+    """tools/benchmark.py as a module."""
     spec = importlib.util.spec_from_file_location("benchmark", TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def benchmark(tool, tmp_path, monkeypatch):
+    """A function (*arguments) that runs the tool in this process; returns what it wrote."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     def run(*arguments):
@@ -224,12 +230,11 @@ def test_pairs():
     assert list(with_pairs({"labelled": {"co2s": [30.0]}})) == ["labelled"]
 
 
-def test_loading_a_model_takes_time_and_memory(tmp_path, capsys, stops, monkeypatch):
+def test_loading_a_model_takes_time_and_memory(tool, tmp_path, capsys, stops, monkeypatch):
     from contextlib import contextmanager
 
     from benchmarks import load
     from co2s.model_zoo import get_config_file
-    from tools.benchmark import main
 
     class Here:
         """Runs what a new process would run: starting one takes seconds."""
@@ -244,7 +249,7 @@ def test_loading_a_model_takes_time_and_memory(tmp_path, capsys, stops, monkeypa
     monkeypatch.setattr(load, "get_context", lambda kind: Here())
     config, output = get_config_file("quickstart.yaml"), tmp_path / "load.json"
     options = ["--repeats", "2", "--config-file", config, "--output", str(output)]
-    main(["load", *options, "MODEL.NUM_CLASSES", "3"])
+    tool.main(["load", *options, "MODEL.NUM_CLASSES", "3"])
     figures = json.loads(output.read_text())
     assert list(figures) == ["imports alone", "random weights", "weights of the configuration"]
     assert max(figures["imports alone"]["seconds"]) < min(figures["random weights"]["seconds"])
@@ -252,4 +257,4 @@ def test_loading_a_model_takes_time_and_memory(tmp_path, capsys, stops, monkeypa
     assert "building the pair of students" in capsys.readouterr().out
     weights = ["MODEL.LOCAL.BACKBONE.WEIGHTS", "none.pth"]
     with stops("Weights 'none.pth': no such file"):
-        main(["load", *options, "MODEL.NUM_CLASSES", "3", *weights])
+        tool.main(["load", *options, "MODEL.NUM_CLASSES", "3", *weights])

@@ -1,10 +1,16 @@
 """Every shipped configuration loads, builds its model, and has the paper's constants."""
 
+from pathlib import Path
+
 import pytest
 
+from co2s.config import check_keys, get_co2s_cfg, read_given
 from co2s.d2 import EventStorage, MetadataCatalog, build_model
 from co2s.data import register_datasets
 from co2s.model_zoo import config_names, get_config
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = sorted([*(ROOT / "configs").rglob("*.yaml"), *(ROOT / "projects").rglob("*.yaml")])
 
 # Section 4 of the method: classes, crop, global batch, epochs, resize, unlabelled share.
 PAPER = {
@@ -91,3 +97,11 @@ def test_unknown_key_and_unknown_dataset(tmp_path):
     cfg.DATASETS.TEST = ()
     with pytest.raises(ValueError, match="no_such_dataset"):
         build_model(cfg)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_key_of_a_shipped_config_is_read(path):
+    given = read_given(str(path), [])
+    check_keys(given, get_co2s_cfg())
+    both = {"SOLVER.EPOCHS", "SOLVER.MAX_ITER"}
+    assert not any(both <= values.keys() and values["SOLVER.EPOCHS"] for _, values in given.levels)
