@@ -16,8 +16,8 @@ from statistics import mean, stdev
 from tabulate import tabulate
 
 from co2s.engine import load_cfg, tool
+from co2s.engine.checkpoints import last_checkpoint
 from co2s.engine.report import REPORT, options
-from co2s.engine.resume import last_checkpoint
 from co2s.files import write_text
 
 TRAIN = Path(__file__).with_name("train_net.py")

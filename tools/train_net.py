@@ -5,8 +5,8 @@ Options of the configuration follow as `KEY VALUE` pairs. Without a GPU, --num-g
 processes on the CPU. Exit code 2: something that the last line says how to mend.
 """
 
-from co2s.d2 import DetectionCheckpointer, default_argument_parser, launch
-from co2s.engine import SemiSupervisedTrainer, setup, tool
+from co2s.d2 import default_argument_parser, launch
+from co2s.engine import SemiSupervisedTrainer, WholeCheckpointer, setup, tool
 
 
 @tool
@@ -14,7 +14,7 @@ def main(args):
     cfg = setup(args)
     if args.eval_only:
         model = SemiSupervisedTrainer.build_model(cfg)
-        DetectionCheckpointer(model, cfg.OUTPUT_DIR).resume_or_load(
+        WholeCheckpointer(model, cfg.OUTPUT_DIR).resume_or_load(
             cfg.MODEL.WEIGHTS, resume=args.resume
         )
         return SemiSupervisedTrainer.test(cfg, model, panels=cfg.TEST.PANELS)

@@ -1,8 +1,9 @@
 """Training and scoring: the configuration and set-up of a run, the trainer, its hooks."""
 
+from .checkpoints import WholeCheckpointer
 from .config import load_cfg
 from .setup import setup
 from .tool import tool
 from .trainer import SemiSupervisedTrainer
 
-__all__ = ["SemiSupervisedTrainer", "load_cfg", "setup", "tool"]
+__all__ = ["SemiSupervisedTrainer", "WholeCheckpointer", "load_cfg", "setup", "tool"]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from co2s.d2 import HookBase, comm
 
-from .resume import BEST, best_score
+from .checkpoints import BEST, best_score
 
 logger = logging.getLogger(__name__)
 

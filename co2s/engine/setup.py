@@ -8,8 +8,8 @@ from co2s.d2 import CfgNode, comm, default_setup, setup_logger
 from co2s.modeling.guidance.text import prepare_prototypes
 from co2s.preparation.check import check_before_training
 
+from .checkpoints import last_checkpoint
 from .config import load_cfg
-from .resume import last_checkpoint
 
 
 def setup(args: argparse.Namespace) -> CfgNode:

@@ -15,7 +15,6 @@ from co2s.d2 import (
     AMPTrainer,
     CfgNode,
     DatasetEvaluators,
-    DetectionCheckpointer,
     SimpleTrainer,
     TrainerBase,
     build_model,
@@ -30,9 +29,15 @@ from co2s.evaluation import MAIN, PanelWriter, SegmentationEvaluator, write_run_
 from co2s.solver import build_lr_scheduler, build_optimizer
 from co2s.structures import Batch
 
+from .checkpoints import (
+    WholeCheckpointer,
+    best_checkpoint,
+    best_score,
+    last_checkpoint,
+    started_from,
+)
 from .hooks import EvaluateAndKeepBest, MethodScalars
 from .report import write_report
-from .resume import best_checkpoint, best_score, last_checkpoint, started_from
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +68,7 @@ class SemiSupervisedTrainer(TrainerBase):
         model = create_ddp_model(self.method, broadcast_buffers=False, device_ids=ids)
         stepper = AMPTrainer if cfg.SOLVER.AMP.ENABLED else SimpleTrainer
         self._trainer = stepper(model, _Batches(self), self.optimizer)
-        self.checkpointer = DetectionCheckpointer(model, cfg.OUTPUT_DIR, trainer=self)
+        self.checkpointer = WholeCheckpointer(model, cfg.OUTPUT_DIR, trainer=self)
         self.keeper: EvaluateAndKeepBest | None = None
         self.register_hooks(self.build_hooks())
 

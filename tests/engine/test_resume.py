@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from co2s.engine import SemiSupervisedTrainer
-from co2s.engine.resume import best_score
+from co2s.engine.checkpoints import best_score
 
 
 class Killed(Exception):
@@ -127,3 +127,42 @@ def test_an_averaged_teacher_goes_on_exactly(cfg, train):
     students, teachers = whole.method.students, whole.method.teachers
     pairs = zip(students.parameters(), teachers.parameters(), strict=True)
     assert any(not torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_torn_checkpoint_is_named_and_the_one_before_gone_on_from(cfg, train, log):
+    cfg.TEST.EVAL_PERIOD = 0
+    whole, _ = train(cfg)
+    cfg.OUTPUT_DIR += "_broken"
+    train(cfg, steps=3)
+    last = Path(cfg.OUTPUT_DIR, "model_final.pth")
+    assert Path(cfg.OUTPUT_DIR, "last_checkpoint").read_text() == last.name
+    last.write_bytes(last.read_bytes()[:-1000])
+    resumed, _ = train(cfg, resume=True)
+    assert resumed.start_iter == 3, "model_0000002.pth is of the same step"
+    assert "model_final.pth is damaged" in log.text
+    for a, b in zip(whole.method.parameters(), resumed.method.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-7, rtol=0)
+
+
+def checkpoints_in(cfg):
+    names = {path.name for path in Path(cfg.OUTPUT_DIR).iterdir()}
+    return {name for name in names if name.endswith((".pth", ".part"))}
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_it(cfg, train, monkeypatch):
+    from co2s.engine import checkpoints
+
+    cfg.TEST.EVAL_PERIOD = 0
+    train(cfg, steps=2)
+    before = checkpoints_in(cfg)
+    content = Path(cfg.OUTPUT_DIR, "model_final.pth").read_bytes()
+
+    def full(content, draft):
+        draft.write_bytes(b"half of it")
+        raise OSError(28, "No space left on device", str(draft))
+
+    monkeypatch.setattr(checkpoints.torch, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        train(cfg, resume=True)
+    assert checkpoints_in(cfg) == before, "and no half of one"
+    assert Path(cfg.OUTPUT_DIR, "model_final.pth").read_bytes() == content

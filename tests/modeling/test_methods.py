@@ -1,4 +1,4 @@
-"""What every method shares: one exchange a step, teachers of a checkpoint, any number of students."""
+"""What methods share: one exchange a step, teachers of a checkpoint, any number of students."""
 
 import pytest
 import torch
