@@ -2,11 +2,13 @@
 """Train, resume or score: train_net.py --config-file FILE [--num-gpus N] [--resume] [--eval-only].
 
 Options of the configuration follow as `KEY VALUE` pairs. Without a GPU, --num-gpus N runs N
-processes on the CPU. Exit code 2: something that the last line says how to mend.
+processes on the CPU. Under torchrun (torchrun --nproc_per_node N tools/train_net.py ...) its
+processes are the run's. Exit code 2: something that the last line says how to mend.
 """
 
-from co2s.d2 import default_argument_parser, launch
+from co2s.d2 import default_argument_parser
 from co2s.engine import SemiSupervisedTrainer, WholeCheckpointer, setup, tool
+from co2s.engine.processes import run_in_processes
 
 
 @tool
@@ -25,15 +27,7 @@ def main(args):
 
 @tool
 def run():
-    args = default_argument_parser().parse_args()
-    launch(
-        main,
-        args.num_gpus,
-        num_machines=args.num_machines,
-        machine_rank=args.machine_rank,
-        dist_url=args.dist_url,
-        args=(args,),
-    )
+    run_in_processes(main, default_argument_parser().parse_args())
 
 
 if __name__ == "__main__":

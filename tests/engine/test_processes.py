@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 SCRIPT = Path(__file__).with_name("losses_of_a_run.py")
+TRAIN = Path(__file__).parents[2] / "tools" / "train_net.py"
 
 
 def run(cfg, tmp_path, processes):
@@ -46,3 +48,26 @@ def test_two_processes_equal_one(toy_cfg, tmp_path, method):
     assert one_scores["images"] == two_scores["images"] == 3
     pixels = [sum(map(sum, s["confusion"]["fused"])) for s in (one_scores, two_scores)]
     assert pixels == [3 * 40 * 40] * 2
+
+
+def test_torchrun_is_two_processes_of_one_run(toy_cfg, tmp_path):
+    toy_cfg.SOLVER.MAX_ITER, toy_cfg.SOLVER.IMS_PER_BATCH = 3, 4
+    toy_cfg.DATASETS.SPECS = (str(tmp_path / "engine_toy.yaml"),)
+    (tmp_path / "cfg.yaml").write_text(toy_cfg.dump())
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    weights = []
+    for name, before, after in (
+        ("torchrun", torchrun, []),
+        ("launch", [], ["--num-gpus", "2", "--dist-url", "auto"]),
+    ):
+        command = [sys.executable, *before, TRAIN, "--config-file", tmp_path / "cfg.yaml", *after]
+        command += ["OUTPUT_DIR", tmp_path / name]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [str(x) for x in command], capture_output=True, text=True, env=environment
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        assert "World size: 2" in done.stdout
+        weights.append(torch.load(tmp_path / name / "model_final.pth", weights_only=True)["model"])
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(value, weights[1][key]) for key, value in weights[0].items())
