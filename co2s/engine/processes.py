@@ -31,7 +31,7 @@ def run_in_processes(main: Callable[[argparse.Namespace], Any], args: argparse.N
     if args.num_gpus != 1 or args.num_machines != 1:
         raise ValueError(
             f"torchrun has started {os.environ['WORLD_SIZE']} processes: leave --num-gpus "
-            f"{args.num_gpus} and --num-machines {args.num_machines} out, they are for runs without it."
+            f"{args.num_gpus} and --num-machines {args.num_machines} to runs without it."
         )
     _join()
     try:
