@@ -68,16 +68,16 @@ def build_lr_scheduler(cfg: CfgNode, optimizer: torch.optim.Optimizer) -> Lambda
 
 
 def _with_warmup(decay: ParamScheduler, solver: CfgNode, share: float) -> ParamScheduler:
-    """detectron2's warm-up: from WARMUP_FACTOR of what the decay will be at its end, to that."""
+    """detectron2's warm-up: from WARMUP_FACTOR of the first rate to what the decay has come to."""
     if not share < 1:
         raise ValueError(
             f"SOLVER.WARMUP_ITERS {solver.WARMUP_ITERS} must be fewer than SOLVER.MAX_ITER "
             f"{solver.MAX_ITER}."
         )
-    end, method = decay(share), solver.WARMUP_METHOD
+    first, method = solver.WARMUP_FACTOR * decay(0.0), solver.WARMUP_METHOD
     kinds: dict[str, Callable[[], ParamScheduler]] = {
-        "linear": lambda: LinearParamScheduler(solver.WARMUP_FACTOR * end, end),
-        "constant": lambda: ConstantParamScheduler(solver.WARMUP_FACTOR * end),
+        "linear": lambda: LinearParamScheduler(first, decay(share)),
+        "constant": lambda: ConstantParamScheduler(first),
     }
     if method not in kinds:
         raise ValueError(f"SOLVER.WARMUP_METHOD is '{method}'; it may be {' or '.join(kinds)}.")

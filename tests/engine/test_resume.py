@@ -61,13 +61,16 @@ def iteration(cfg, name="model_best.pth"):
 
 
 def test_the_best_score_survives_a_kill(cfg, train, scripted):
+    cfg.TEST.EVAL_PERIOD, cfg.SOLVER.MAX_ITER = 2, 8
     with pytest.raises(Killed):
-        train(cfg, kind=scripted([30.0, 90.0], kill_before=2))
-    # The first score of the resumed run makes up for an evaluation that may have been cut off.
-    trainer, _ = train(cfg, kind=scripted([90.0, 50.0, 60.0]), resume=True)
-    assert trainer.found == [90.0, 50.0, 60.0]
-    assert best(cfg) == {"metric": "sem_seg/mIoU", "value": 90.0, "iteration": 1}
-    assert iteration(cfg) == 1
+        train(cfg, kind=scripted([30.0, 90.0], kill_before=5))
+    trainer, _ = train(cfg, kind=scripted([50.0, 60.0]), resume=True)
+    assert (trainer.start_iter, trainer.found) == (5, [50.0, 60.0])
+    assert best(cfg) == {"metric": "sem_seg/mIoU", "value": 90.0, "iteration": 3}
+    assert iteration(cfg) == 3
+    weights = torch.load(Path(cfg.OUTPUT_DIR, "model_best.pth"), weights_only=True)["model"]
+    reported = trainer.method.state_dict()
+    assert all(torch.equal(value, reported[name]) for name, value in weights.items())
 
 
 def test_a_finished_run_only_reports(cfg, train, scripted):
@@ -124,9 +127,18 @@ def test_an_averaged_teacher_goes_on_exactly(cfg, train):
         whole.method.state_dict().items(), resumed.method.state_dict().values(), strict=True
     ):
         torch.testing.assert_close(a, b, atol=1e-7, rtol=0, msg=name)
-    students, teachers = whole.method.students, whole.method.teachers
-    pairs = zip(students.parameters(), teachers.parameters(), strict=True)
-    assert any(not torch.equal(a, b) for a, b in pairs)
+
+
+def test_the_trainer_calls_the_method_after_every_step(cfg, train):
+    cfg.MODEL.META_ARCHITECTURE = "FixMatch"
+    cfg.MODEL.FIXMATCH.EMA_DECAY = 0.9
+    cfg.TEST.EVAL_PERIOD = 0
+    for steps, equal in ((1, True), (2, False)):  # the first step copies, the second averages
+        cfg.SOLVER.MAX_ITER = steps
+        cfg.OUTPUT_DIR += "_"
+        method = train(cfg)[0].method
+        pairs = zip(method.students.parameters(), method.teachers.parameters(), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs) == equal
 
 
 def test_a_torn_checkpoint_is_named_and_the_one_before_gone_on_from(cfg, train, log):
