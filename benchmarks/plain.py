@@ -11,8 +11,8 @@ from torchvision.transforms import ColorJitter, RandomApply, RandomGrayscale
 from torchvision.transforms.functional import pil_to_tensor
 
 from co2s.data.mapper import LabeledMapper, UnlabeledMapper
+from co2s.data.reading.formats import is_raster
 from co2s.data.reading.labels import read_classes
-from co2s.data.reading.rasters import is_raster
 from co2s.data.records import Record
 from co2s.data.spec import DatasetSpec
 from co2s.data.views.strong import StrongView

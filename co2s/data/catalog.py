@@ -80,7 +80,8 @@ def register_dataset(spec: DatasetSpec, root: str | os.PathLike | None = None) -
     ValueError where another spec has its name.
     """
     if spec.name in _ENTRIES:
-        if _ENTRIES[spec.name].spec != spec:
+        known = _ENTRIES[spec.name].spec
+        if known != spec and repr(known) != repr(spec):  # NaN is not equal to itself
             raise ValueError(f"Another dataset is called '{spec.name}'. Give this one a new name.")
         set_root(spec.name, root)
         return

@@ -58,7 +58,9 @@ class DatasetFiles:
                 if label is None:
                     label = self._annotated(image)
                 if label is None:
-                    raise ValueError(f"{path}: {image} has no label beside it.")
+                    raise ValueError(
+                        f"{path}: {image} has no label beside it, behind a space or a tab."
+                    )
                 record["sem_seg_file_name"] = str(self.root / label)
             records.append(record)
         return list(self._cut(records))

@@ -28,7 +28,8 @@ def read_list(path: Path) -> list[tuple[str, str | None]]:
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
-        columns = line.strip().split("\t") if "\t" in line else line.split()
+        text = line.strip().replace("\\", "/")  # lists that Windows wrote
+        columns = text.split("\t") if "\t" in line else text.split()
         if len(columns) > 2:
             raise ValueError(
                 f"{path}, line {number}: expected an image and a label, found {len(columns)} "
@@ -42,10 +43,10 @@ def list_line(image: str, label: str | None = None) -> str:
     """The line of a split list that `read_list` takes apart again; ValueError where none can be."""
     names = [image] if label is None else [image, label]
     for name in names:
-        if name != name.strip() or len(name.splitlines()) != 1 or "\t" in name:
+        if name != name.strip() or len(name.splitlines()) != 1 or {*"\t\\"} & {*name}:
             raise ValueError(
-                f"The file name {name!r} cannot stand in a list: it holds a tab or a line break, "
-                "or begins or ends with a space. Rename the file."
+                f"The file name {name!r} cannot stand in a list: it holds a tab, a backslash or "
+                "a line break, or begins or ends with a space. Rename the file."
             )
     if not any(len(name.split()) > 1 for name in names):
         return " ".join(names)

@@ -1,8 +1,10 @@
 """Names, records, roots, and the errors of data that is not as it should be."""
 
 import json
+from dataclasses import replace
 
 import pytest
+import yaml
 
 from co2s.d2 import DatasetCatalog, MetadataCatalog
 from co2s.data import get_records, register_dataset, register_spec_file, set_root
@@ -102,6 +104,17 @@ def test_two_datasets_of_one_name(toy, content):
     register_dataset(spec_from_dict(content), root)  # the same one again is welcome
     with pytest.raises(ValueError, match="Another dataset is called 'toy'"):
         register_dataset(spec_from_dict({**content, "root": "elsewhere"}))
+
+
+def test_the_same_spec_with_nan_is_welcome_again(content, clean_catalog):
+    content["raster"] = {"nodata": float("nan")}
+    content["labels"] = {"encoding": "index", "ignore": [float("nan")]}
+    for _ in range(2):
+        spec = spec_from_dict(yaml.safe_load(yaml.safe_dump(content)))
+        # Before Python 3.13 equal parts may be the same NaN; each spec has its own here.
+        register_dataset(replace(spec, raster=replace(spec.raster, nodata=float("nan"))))
+    with pytest.raises(ValueError, match="Another dataset is called 'toy'"):
+        register_dataset(replace(spec, raster=replace(spec.raster, nodata=0.0)))
 
 
 def test_unknown_names_get_the_known_ones():

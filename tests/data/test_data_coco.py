@@ -115,6 +115,8 @@ def test_categories_by_map_and_ignored_ones(dataset):
         (None, "no outline"),
         ([[1, 2, 3, 4]], "three corners"),
         ([[1, 2, 3, 4, 5, 6, 7]], "three corners"),
+        ([[0, 0, float("nan"), 5, 5, 5]], "lies far from the image"),
+        ([[0, 0, 81, 5, 5, 5]], "lies far from the image"),  # 1e12 would take for ever
         ({"size": [SIDE, 5], "counts": [40]}, r"size \[8, 5\], the image \[8, 8\]"),
         ({"size": [SIDE, SIDE], "counts": [3, 4]}, "does not add up"),
         ({"size": [SIDE, SIDE], "counts": ""}, "does not add up"),
@@ -152,6 +154,13 @@ def test_windows_of_an_annotated_image(dataset):
     }
 
 
+def test_windows_of_an_image_smaller_than_its_entry(dataset, tmp_path):
+    spec = dataset([], layout={"images": "images/{name}.png", "window": 4})
+    Image.new("RGB", (4, SIDE)).save(tmp_path / "images/c.png")
+    with pytest.raises(ValueError, match=r"boxes\.json is 8 x 8 pixels, its image .*c\.png 8 x 4"):
+        load_labeled(get_records("toy_val")[0], spec)
+
+
 def test_lists_name_images_alone(dataset, tmp_path):
     (tmp_path / "splits/1_2").mkdir(parents=True)
     (tmp_path / "splits/1_2/labeled.txt").write_text("images/a.png\n")
@@ -178,6 +187,11 @@ def test_entries_and_images_must_meet(dataset, tmp_path):
     Image.new("RGB", (SIDE, SIDE)).save(tmp_path / "more/a.png")
     dataset([], name="third", layout={"images": "{folder}/{name}.png"})
     with pytest.raises(ValueError, match=r"'a\.png' may be .*images/a\.png or .*more/a\.png"):
+        get_records("third_1_2_labeled")
+    flat = [{"id": 1, "file_name": "a.png", "height": 0, "width": SIDE}]
+    content = {"categories": CATEGORIES, "images": flat, "annotations": []}
+    (tmp_path / "boxes.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"boxes\.json .* \(at 0 x 8 for a\.png\)"):
         get_records("third_1_2_labeled")
     (tmp_path / "boxes.json").write_text("[]")
     with pytest.raises(ValueError, match=r"boxes\.json is no COCO annotation file"):

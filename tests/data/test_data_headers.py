@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from co2s.data.reading.alignment import read_raster_mask
+from co2s.data.reading.alignment import opened_mask
 from co2s.data.reading.labels import read_classes
 from co2s.data.reading.rasters import ordered_bounds, read_raster
 from co2s.data.reading.remarks import header_remarks
@@ -127,8 +127,9 @@ def test_south_up_and_north_up_meet(tmp_path):
     with rasterio.open(record["file_name"]) as source:
         assert ordered_bounds(source) == (500000, 2799998, 500003, 2800000)
     far = write_raster(tmp_path / "far.tif", NUMBERS[None], origin=(500000, 2700000))
-    with pytest.raises(ValueError, match=r"far\.tif and its image .*i\.tif do not overlap"):
-        read_raster_mask(far, "index", image=record["file_name"])
+    apart = pytest.raises(ValueError, match=r"far\.tif and its image .*i\.tif do not overlap")
+    with apart, opened_mask(far, "index", image=record["file_name"]):
+        pass
 
 
 def test_a_grey_raster_stands_for_three_bands_of_any_depth(tmp_path):

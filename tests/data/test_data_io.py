@@ -63,13 +63,15 @@ def test_bytes_after_the_end_of_a_jpeg_do_no_harm(tmp_path):
     assert (read_image(str(path))[0] == expected).all()
 
 
-@pytest.mark.parametrize("content", [b"", b"not an image"])
-def test_files_that_are_no_image_are_named(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"", "it is empty"), (b"not an image", "Replace it by a PNG")]
+)
+def test_files_that_are_no_image_are_named(tmp_path, content, words):
     path = tmp_path / "text.png"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"text\.png cannot be read as an image"):
+    with pytest.raises(ValueError, match=r"text\.png cannot be read as an image: .*" + words):
         read_image(str(path))
-    with pytest.raises(ValueError, match=r"text\.png cannot be read as a mask"):
+    with pytest.raises(ValueError, match=r"text\.png cannot be read as a mask: .*" + words):
         read_label(str(path), "index")
 
 
@@ -144,6 +146,17 @@ def test_image_and_mask_of_different_size(tmp_path, content):
     image = load_image(record)
     with pytest.raises(ValueError, match=r"m\.png is 4 x 5 pixels, its image .*i\.png 4 x 6"):
         load_classes(record, spec_from_dict(content), image)
+
+
+def test_windows_of_a_mask_larger_than_its_image(tmp_path, content):
+    write_bytes(tmp_path / "i.png", ".png", shape=(8, 8, 3))
+    record = {
+        "file_name": str(tmp_path / "i.png"),
+        "sem_seg_file_name": mask(tmp_path / "m.png", np.zeros((16, 16))),
+        "window": (0, 0, 4, 4),
+    }
+    with pytest.raises(ValueError, match=r"m\.png is 16 x 16 pixels, its image .*i\.png 8 x 8"):
+        load_classes(record, spec_from_dict(content), load_image(record))
 
 
 def test_the_cache_keeps_the_last_arrays_within_its_bytes():

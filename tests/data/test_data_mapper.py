@@ -99,7 +99,7 @@ def test_unlabelled_items_open_no_label(toy, toy_cfg, monkeypatch):
     monkeypatch.setattr(samples, "load_classes", None)
     monkeypatch.setattr(samples, "read_classes", None)
     for number, record in enumerate(get_records("toy_1_2_unlabeled")):
-        # even a record that names a label, as from a list file, keeps it shut
+        # even a record that names a label, as from a split list, keeps it shut
         record = {**record, "sem_seg_file_name": "/nowhere/label.png"}
         UnlabeledMapper(toy_cfg, toy_cfg.DATASETS.UNLABELED, VIEWS)(record, record, rng(number))
     assert any("/images/" in path for path in opened)

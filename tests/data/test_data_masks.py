@@ -79,7 +79,7 @@ def test_transparent_is_ignored_in_tiffs_with_and_without_rasterio(tmp_path, mon
     bands = [NUMBERS] * (3 if mode == "RGBA" else 1)
     Image.fromarray(np.dstack([*bands, alpha])).save(tmp_path / "m.tif")
     for has in (True, False):
-        monkeypatch.setattr("co2s.data.reading.rasters._has_rasterio", lambda has=has: has)
+        monkeypatch.setattr("co2s.data.reading.formats._has_rasterio", lambda has=has: has)
         assert read_classes(str(tmp_path / "m.tif"), spec()).tolist() == EXPECTED.tolist()
 
 

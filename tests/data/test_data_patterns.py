@@ -40,6 +40,14 @@ def test_hidden_files_of_other_systems_are_passed_over(tmp_path, pattern):
     assert [path for path, _ in match_pattern(tmp_path, pattern)] == ["x/1.png"]
 
 
+def test_links_that_lead_nowhere_are_missing_files(toy):
+    root = toy()
+    (root / "val/images/00.png").unlink()
+    (root / "val/images/00.png").symlink_to(root / "gone.png")
+    with pytest.raises(FileNotFoundError, match=r"1 of 4 files of 'toy_val' .*images.00\.png"):
+        get_records("toy_val")
+
+
 def test_folders_without_masks_join_the_unlabelled(tmp_path, clean_catalog):
     for number in range(4):
         write_pair(tmp_path / "train", f"{number}", number)

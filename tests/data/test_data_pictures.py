@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from co2s.data.reading import opening, rasters
+from co2s.data.reading import formats, opening
 from co2s.data.reading.io import image_size, read_image, read_label
 from co2s.data.reading.labels import read_classes
 from co2s.data.reading.orientation import orientation_of
@@ -77,7 +77,7 @@ def saved(tmp_path, image, kind, **options):
 def test_one_set_of_rules_for_grey_palette_and_alpha(tmp_path, monkeypatch, kind, has_rasterio):
     if has_rasterio:
         pytest.importorskip("rasterio")
-    monkeypatch.setattr(rasters, "_has_rasterio", lambda: has_rasterio)
+    monkeypatch.setattr(formats, "_has_rasterio", lambda: has_rasterio)
     grey = picture(bands=1)[..., 0]
     rgb, valid = read_image(saved(tmp_path, Image.fromarray(grey), kind))
     assert valid is None and (rgb == grey[..., None]).all()
@@ -104,7 +104,7 @@ def test_transparent_greys_and_colours_of_a_png(tmp_path):
 
 def test_pillow_s_limit_is_not_ours(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4)
-    monkeypatch.setattr(rasters, "_has_rasterio", lambda: False)
+    monkeypatch.setattr(formats, "_has_rasterio", lambda: False)
     for kind in ("png", "bmp", "gif"):
         path = saved(tmp_path, Image.fromarray(picture()[..., 0] % 2), kind)
         assert read_image(path)[0].shape == (4, 6, 3) and image_size(path) == (4, 6)
@@ -125,7 +125,7 @@ def test_opencv_s_limit_is_not_ours(tmp_path, monkeypatch):
 
 def test_pictures_too_large_to_stay_in_memory_are_read_by_windows(tmp_path, monkeypatch):
     pytest.importorskip("rasterio")
-    monkeypatch.setattr(rasters, "_LARGE", 20)
+    monkeypatch.setattr(formats, "_LARGE", 20)
     monkeypatch.setattr("co2s.data.reading.io.read_picture", None)  # would decode it whole
     monkeypatch.setattr("co2s.data.reading.io.read_picture_mask", None)
     record = {

@@ -222,6 +222,26 @@ def test_a_damaged_raster_is_named(tmp_path):
         read_raster(str(path), RasterSpec(scale=WIDE))
 
 
+def test_an_empty_file_and_a_broken_link_inside_one_are_named(tmp_path):
+    from rasterio.shutil import copy
+
+    (tmp_path / "a.tif").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"a\.tif cannot be read as a raster: it is empty"):
+        read_raster(str(tmp_path / "a.tif"), RasterSpec())
+    inner = write_raster(tmp_path / "b.tif", ramp(dtype=np.uint8, step=1))
+    copy(inner, str(tmp_path / "c.vrt"), driver="VRT")
+    (tmp_path / "b.tif").unlink()
+    with pytest.raises(ValueError, match=r"c\.vrt cannot be read as a raster: .*b\.tif"):
+        read_raster(str(tmp_path / "c.vrt"), RasterSpec())
+
+
+def test_complex_numbers_are_refused(tmp_path):
+    path = write_raster(tmp_path / "a.tif", ramp(dtype=np.complex64))
+    for read in (lambda: read_raster(path, RasterSpec(scale=WIDE)), lambda: raster_size(path)):
+        with pytest.raises(ValueError, match=r"a\.tif holds complex numbers \(complex64\)"):
+            read()
+
+
 def test_without_rasterio_the_extra_is_named(tmp_path, monkeypatch):
     import sys
 
@@ -260,6 +280,13 @@ def test_a_palette_raster_gives_its_colours_or_its_numbers(tmp_path):
     assert labelled(tmp_path, image, mask, labels=labels).tolist() == [[0, 1], [1, 255]]
     labels = {"encoding": "index", "ignore": [2]}
     assert labelled(tmp_path, image, mask, labels=labels).tolist() == [[0, 1], [1, 255]]
+
+
+def test_large_numbers_of_a_mask_are_not_rounded(tmp_path):
+    image = write_raster(tmp_path / "i.tif", ramp((3, 1, 2)))
+    mask = write_raster(tmp_path / "m.tif", np.array([[[2**53, 2**53 + 1]]], np.int64))
+    labels = {"encoding": "index", "map": {2**53: 0, 2**53 + 1: 1}}
+    assert labelled(tmp_path, image, mask, labels=labels).tolist() == [[0, 1]]
 
 
 def test_nan_in_a_mask_is_no_class(tmp_path):

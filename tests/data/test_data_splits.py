@@ -1,4 +1,4 @@
-"""List files and nested choices of labelled samples."""
+"""Split lists and nested choices of labelled samples."""
 
 from itertools import pairwise
 
@@ -85,6 +85,11 @@ def test_lists_of_pairs_of_images_alone_and_of_names_with_spaces(tmp_path):
     ]
 
 
+def test_lists_that_windows_wrote_have_other_separators(tmp_path):
+    (tmp_path / "val.txt").write_text("images\\a.png labels\\a.png\n")
+    assert read_list(tmp_path / "val.txt") == [("images/a.png", "labels/a.png")]
+
+
 def test_wrong_lists_are_named(tmp_path):
     path = tmp_path / "val.txt"
     with pytest.raises(FileNotFoundError, match=r"val\.txt is missing"):
@@ -128,7 +133,9 @@ def test_lines_are_read_as_they_were_meant(tmp_path, image, label, line):
     assert read_list(tmp_path / "list.txt") == [(image, label)]
 
 
-@pytest.mark.parametrize("name", ["a\tb.png", "a\nb.png", "a\u2028b.png", " a.png", "a.png ", ""])
+@pytest.mark.parametrize(
+    "name", ["a\tb.png", "a\nb.png", "a\u2028b.png", " a.png", "a.png ", "", "a\\b.png"]
+)
 def test_names_that_no_line_can_hold(name):
     with pytest.raises(ValueError, match="cannot stand in a list"):
         list_line(name)

@@ -42,9 +42,9 @@ def refused(prepare, stops):
 @pytest.fixture
 def no_rasterio(monkeypatch):
     """As on a machine without the extra `geo`."""
-    from co2s.data.reading import rasters
+    from co2s.data.reading import formats
 
-    monkeypatch.setattr(rasters, "_has_rasterio", lambda: False)
+    monkeypatch.setattr(formats, "_has_rasterio", lambda: False)
 
 
 def write_scene(image, label, colors, shape=(40, 50), seed=0):

@@ -27,6 +27,25 @@ def ignored(mask):
     return mask * 0 + 255
 
 
+def test_a_link_that_leads_nowhere_is_named(root):
+    (root / "val/images/100.png").unlink()
+    (root / "val/images/100.png").symlink_to(root / "gone.png")
+    _, found = checked(root)
+    assert "'100.png' is a link that leads nowhere" in found["missing"].message
+
+
+def test_names_that_differ_by_capital_letters_only(root):
+    (root / "train/images/00.png").rename(root / "train/images/00.PNG")
+    _, found = checked(root)
+    assert found["capital letters"].count == 1
+    assert "as 'train/images/00.PNG'" in found["capital letters"].message
+    for path in root.glob("*/images/*.png"):
+        path.rename(path.with_suffix(".PNG"))
+    register_toy(root)
+    with pytest.raises(ValueError, match=r"No list .* has a sample(?s:.*)6 files would fit"):
+        quick_check(NAMES)
+
+
 @pytest.mark.parametrize(
     ("folder", "name", "words"),
     [("train", "toy_1_1_labeled", "nothing to learn"), ("val", "toy_val", "nothing to score")],

@@ -9,7 +9,7 @@ from PIL import Image
 
 from co2s.data.reading.labels import read_classes
 from co2s.data.spec.reader import spec_from_dict
-from co2s.preparation.check.values import Meaning, count_values
+from co2s.preparation.check.masks import Meaning, count_values
 
 from ..data.conftest import toy_content
 from .check_toy import checked, classes, labels, paint, rewrite, write_toy

@@ -9,7 +9,7 @@ import pytest
 
 from co2s.data import catalog, get_records
 from co2s.data.spec.reader import load_spec
-from co2s.preparation.check import check_before_training, quick, quick_check, run
+from co2s.preparation.check import check_before_training, measure, quick_check, run
 
 from ..data.conftest import write_pair
 from .check_toy import SPLITS, classes, labels, register_toy, rewrite, write_toy
@@ -32,9 +32,9 @@ def seen(monkeypatch):
 
     def watched(pair, spec, quick):
         pairs.append(pair)
-        return run.measure(pair, spec, quick)
+        return measure.measure(pair, spec, quick)
 
-    monkeypatch.setattr(quick, "measure", watched)
+    monkeypatch.setattr(run, "measure", watched)
     return pairs
 
 
@@ -82,9 +82,9 @@ def test_labels_of_unlabelled_records_are_not_opened_and_images_not_decoded(root
     splits = {**SPLITS, "fractions": ["1_2"]}
     register_toy(root, splits=splits)
     opened = []
-    read = run.try_header
-    monkeypatch.setattr(run, "try_header", lambda p, *r: opened.append(p) or read(p, *r))
-    monkeypatch.setattr(run, "decoded", None)
+    read = measure.try_header
+    monkeypatch.setattr(measure, "try_header", lambda p, *r: opened.append(p) or read(p, *r))
+    monkeypatch.setattr(measure, "decoded", None)
     assert quick_check(HALF) == []
     assert sum("/images/" in path for path in opened) == 5
     assert sum("/labels/" in path for path in opened) == 3

@@ -6,7 +6,7 @@ import pytest
 from co2s.data.reading.rasters import read_raster
 from co2s.data.reading.samples import load_image
 from co2s.data.spec.raster import RasterSpec, ScaleSpec
-from co2s.preparation.check import check_dataset, images, quick_check, run
+from co2s.preparation.check import check_dataset, images, measure, quick_check
 from co2s.preparation.check.statistics import write_statistics
 
 from ..geo import write_raster
@@ -112,6 +112,15 @@ def test_blocks_are_all_that_is_read_and_change_nothing(root, monkeypatch):
     assert [entry.pixels.tolist() for entry in blocks.lists] == [
         entry.pixels.tolist() for entry in whole.lists
     ]
+
+
+def test_a_mask_is_opened_once_for_all_blocks(root, monkeypatch):
+    opened = []
+    real = measure.opened_values
+    monkeypatch.setattr(measure, "opened_values", lambda p, *r: opened.append(p) or real(p, *r))
+    monkeypatch.setattr(images, "BLOCK", 16)
+    look(root)
+    assert len(opened) == len(set(opened)) == 4
 
 
 def test_windows_are_counted_where_they_lie(root, monkeypatch):
@@ -224,7 +233,7 @@ def test_raster_masks_in_numbers_where_colours_were_declared(root):
 
 
 def test_of_a_large_raster_only_the_middle_is_looked_at_which_is_no_proof(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "BLOCK", 8)
+    monkeypatch.setattr(measure, "BLOCK", 8)
     for part, name in (("train", "0"), ("val", "1")):
         pixels = np.random.default_rng(int(name)).integers(1, 255, (3, 24, 24), np.uint8)
         write_raster(tmp_path / f"toy/{part}/images/{name}.tif", pixels)

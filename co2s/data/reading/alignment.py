@@ -1,6 +1,6 @@
 """Masks that are rasters: as they are, or on the pixel grid of their image, whatever their own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,30 +8,48 @@ import numpy as np
 
 from co2s.optional import import_extra
 
-from .rasters import Window, is_alpha, opened, ordered_bounds, palette_of, rasterio_window
+from .rasters import (
+    Window,
+    is_alpha,
+    opened,
+    ordered_bounds,
+    palette_of,
+    raster_errors,
+    rasterio_window,
+)
 from .raw_mask import RawMask, holds_colors, holds_numbers, known_or_none, lacks_band
 
 
-def read_raster_mask(
-    path: str,
-    encoding: str,
-    band: int | None = None,
-    image: str | None = None,
-    window: Window | None = None,
-) -> RawMask:
-    """The mask of a raster: `encoding` "index" or "color", `band` from 1 on of "index".
+@contextmanager
+def opened_mask(
+    path: str, encoding: str, band: int | None = None, image: str | None = None
+) -> Iterator[Callable[[Window | None], RawMask]]:
+    """A mask in a raster, to be read by windows: `encoding` "index" or "color", `band` from 1 on of
+    "index".
 
     With `image`, a raster too, the mask is read on the image's grid: one with another CRS or grid
-    is brought onto it, nearest neighbour. Only the window is read. ValueError where the two do not
-    overlap, and where the file does not hold what it should.
+    is brought onto it, nearest neighbour. Only the window is read. The file stays open: of some
+    formats everything above a window has to be decoded. ValueError where the two do not overlap,
+    and where the file does not hold what it should.
     """
     with opened(path) as label, _on_grid(label, path, image) as aligned:
         bands = _bands(label, encoding, band, path)
-        palette = palette_of(label) if bands == [1] else None
-        place = rasterio_window(window)
-        raw = aligned.read(bands, window=place)
-        known = _known(label, aligned, bands, place, raw.shape[1:])
-        nodata = label.nodatavals[bands[0] - 1]
+
+        def read(window: Window | None) -> RawMask:
+            with raster_errors(path):
+                return _read(label, aligned, bands, encoding, window, path)
+
+        yield read
+
+
+def _read(
+    label: Any, aligned: Any, bands: list[int], encoding: str, window: Window | None, path: str
+) -> RawMask:
+    palette = palette_of(label) if bands == [1] else None
+    place = rasterio_window(window)
+    raw = aligned.read(bands, window=place)
+    known = _known(label, aligned, bands, place, raw.shape[1:])
+    nodata = label.nodatavals[bands[0] - 1]
     if palette is not None:
         colors = palette[raw[0]]
         known = known & (colors[..., 3] > 0)

@@ -20,6 +20,9 @@ from co2s.structures import IGNORE_LABEL
 
 from ..spec import DatasetSpec
 
+# A corner may lie beyond the border, but pycocotools walks along every edge, however long.
+FAR = 10  # sides of the image
+
 
 @dataclass(frozen=True)
 class AnnotatedImage:
@@ -84,16 +87,21 @@ def check_listed(annotations: Annotations, images: Sequence[str], all_of_them: b
         )
 
 
+def annotated(path: str, image: str | None) -> AnnotatedImage:
+    """The entry of an image in an annotation file; ValueError where it has none."""
+    entry = None if image is None else load_annotations(path).find(image)
+    if entry is None:
+        raise ValueError(f"{path} lists no image {image}: it has no labels.")
+    return entry
+
+
 def read_annotated(path: str, spec: DatasetSpec, image: str | None) -> np.ndarray:
     """(H, W) uint8 classes of an image: later annotations over earlier ones.
 
     What no outline covers is `labels.background`, or 255 = ignore. ValueError names a category
     without a class, an outline that cannot be drawn, and an image that the file does not list.
     """
-    known = load_annotations(path)
-    entry = None if image is None else known.find(image)
-    if entry is None:
-        raise ValueError(f"{path} lists no image {image}: it has no labels.")
+    known, entry = load_annotations(path), annotated(path, image)
     background = spec.labels.background
     fill = IGNORE_LABEL if background is None else spec.class_names.index(background)
     classes = np.full((entry.height, entry.width), fill, np.uint8)
@@ -131,10 +139,13 @@ def _class_of(annotation: dict, known: Annotations, spec: DatasetSpec) -> int:
 def _drawn(outline: Any, entry: AnnotatedImage) -> np.ndarray:
     """(H, W) bool of polygons [[x, y, x, y, ...], ...] or of an RLE {size, counts}."""
     size = (entry.height, entry.width)
+    reach = FAR * max(size)
     if isinstance(outline, list) and outline:
         for polygon in outline:
             if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
                 raise ValueError(f"a polygon needs three corners x, y at least, found {polygon!r}.")
+            if not all(abs(float(place)) <= reach for place in polygon):  # NaN is not, either
+                raise ValueError(f"a polygon lies far from the image {list(size)}: {polygon!r}.")
         runs = coco_mask.merge(coco_mask.frPyObjects(outline, *size))
     elif isinstance(outline, dict):
         if tuple(outline["size"]) != size:
@@ -182,6 +193,9 @@ def _load(path: str, changed: int, size: int) -> Annotations:
             )
             for entry in content["images"]
         }
+        for entry in by_id.values():
+            if min(entry.height, entry.width) < 1:
+                raise ValueError(f"{entry.height} x {entry.width} for {entry.file_name}")
         for annotation in content["annotations"]:
             by_id[annotation["image_id"]].annotations.append(annotation)
     except (KeyError, TypeError, ValueError) as error:

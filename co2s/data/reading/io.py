@@ -1,12 +1,16 @@
 """Images and masks of any kind: one reader for each, which decides by what the file holds."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 from ..spec.raster import RasterSpec
-from .alignment import read_raster_mask
+from .alignment import opened_mask
+from .formats import is_raster
 from .picture_masks import read_picture_mask
 from .pictures import picture_size, read_picture
-from .rasters import Window, is_raster, raster_size, read_raster
+from .rasters import Window, raster_size, read_raster
 from .raw_mask import RawMask
 
 
@@ -37,16 +41,33 @@ def read_label(
     image: str | None = None,
     window: Window | None = None,
 ) -> RawMask:
-    """What a mask holds: numbers for the encoding "index", RGB colours for "color".
+    """What a mask, or a window of it, holds: see `opened_label`."""
+    with opened_label(path, encoding, band, image) as read:
+        return read(window)
+
+
+@contextmanager
+def opened_label(
+    path: str, encoding: str, band: int | None = None, image: str | None = None
+) -> Iterator[Callable[[Window | None], RawMask]]:
+    """A mask to be read by windows (None: all of it): numbers for the encoding "index", RGB colours
+    for "color".
 
     `band`: which one holds the numbers. `image`: a raster on whose grid the mask is read, if it is
-    a raster too. ValueError names a file that cannot be read or holds something else.
+    a raster too. Other files than rasters are decoded whole, once. ValueError names a file that
+    cannot be read or holds something else.
     """
     if is_raster(path, None):
-        return read_raster_mask(path, encoding, band, image, window)
-    mask = read_picture_mask(path, encoding, band)
+        with opened_mask(path, encoding, band, image) as read:
+            yield read
+    else:
+        mask = read_picture_mask(path, encoding, band)
+        yield lambda window: _cut_mask(mask, window)
+
+
+def _cut_mask(mask: RawMask, window: Window | None) -> RawMask:
     known = None if mask.known is None else cut(mask.known, window)
-    return RawMask(cut(mask.values, window), known)
+    return RawMask(cut(mask.values, window), known, mask.nodata)
 
 
 def cut(array: np.ndarray, window: Window | None) -> np.ndarray:

@@ -1,6 +1,8 @@
 """Decoding masks: from what is on disk to class numbers, as the dataset's spec says."""
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -9,8 +11,13 @@ from co2s.structures import IGNORE_LABEL
 
 from ..spec import DatasetSpec
 from .coco import read_annotated
-from .io import cut, read_label
-from .rasters import Window, is_raster
+from .formats import is_raster
+from .io import cut, opened_label
+from .rasters import Window
+from .raw_mask import RawMask
+
+# Reads a window: raw values, and where there are any.
+ValueReader = Callable[[Window | None], tuple[np.ndarray, np.ndarray]]
 
 
 def read_classes(
@@ -24,7 +31,8 @@ def read_classes(
     """
     if spec.labels.encoding == "coco":
         return cut(read_annotated(path, spec, image), window)
-    values, known = read_values(path, spec, image, window)
+    with opened_values(path, spec, image) as read:
+        values, known = read(window)
     decode = _from_colors if spec.labels.encoding == "color" else _from_numbers
     if known.all():
         return decode(values, spec, path)
@@ -34,24 +42,27 @@ def read_classes(
     return classes
 
 
-def read_values(
-    path: str,
-    spec: DatasetSpec,
-    image: str | None = None,
-    window: Window | None = None,
-    encoding: str | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Raw values of a mask: numbers (H, W) or colours (H, W, 3); and where there are any (H, W).
+@contextmanager
+def opened_values(
+    path: str, spec: DatasetSpec, image: str | None = None, encoding: str | None = None
+) -> Iterator[ValueReader]:
+    """A mask to be read by windows (None: all of it): raw values, numbers (H, W) or colours
+    (H, W, 3), and where there are any (H, W).
 
     `encoding`: another one than the spec's. What the header calls nodata counts as a value where
     the spec declares it a class. An annotation file has the numbers of the classes themselves.
     """
     encoding = encoding or spec.labels.encoding
     if encoding == "coco":
-        classes = cut(read_annotated(path, spec, image), window)
-        return classes, classes != IGNORE_LABEL
+        drawn = read_annotated(path, spec, image)
+        yield lambda window: (cut(drawn, window), cut(drawn, window) != IGNORE_LABEL)
+        return
     grid = image if image is not None and on_grid_of(path, image, spec) else None
-    mask = read_label(path, encoding, spec.labels.band, grid, window)
+    with opened_label(path, encoding, spec.labels.band, grid) as read:
+        yield lambda window: _values(read(window), spec, encoding)
+
+
+def _values(mask: RawMask, spec: DatasetSpec, encoding: str) -> tuple[np.ndarray, np.ndarray]:
     known = np.ones(mask.values.shape[:2], bool) if mask.known is None else mask.known
     if mask.nodata is None or is_declared(mask.nodata, spec, encoding):
         return mask.values, known
@@ -97,7 +108,7 @@ def _from_numbers(raw: np.ndarray, spec: DatasetSpec, path: str) -> np.ndarray:
         counts = histogram[values].astype(np.int64)
     else:
         values, positions, counts = np.unique(raw, return_inverse=True, return_counts=True)
-    numbers = np.array([class_number(float(value), spec) for value in values])
+    numbers = np.array([class_number(value, spec) for value in values.tolist()])
     unknown = numbers < 0
     if unknown.any():
         found = [shown(value) for value in _commonest(values[unknown], counts[unknown])]

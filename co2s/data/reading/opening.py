@@ -1,5 +1,6 @@
 """Opening pictures with Pillow: of any size, and with errors that name the file."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,15 +25,23 @@ def open_picture(source: str | BinaryIO) -> Image.Image:
             Image.MAX_IMAGE_PIXELS = before
 
 
+def is_empty(path: str) -> bool:
+    """Whether it is a file without a byte, as broken downloads leave them."""
+    return os.path.isfile(path) and os.path.getsize(path) == 0
+
+
 @contextmanager
 def decoding(path: str, what: str) -> Iterator[None]:
     """Turn whatever a damaged file makes a decoder raise into a ValueError that names it."""
     try:
         yield
     except UnidentifiedImageError as error:  # its own words show an address in memory
+        if is_empty(path):
+            raise ValueError(f"{path} cannot be read as {what}: it is empty, 0 bytes.") from error
         raise ValueError(
-            f"{path} cannot be read as {what}: Pillow does not know its content. Replace it or "
-            "take it off the lists; rasters of all kinds are read with pip install 'co2s[geo]'."
+            f"{path} cannot be read as {what}: Pillow does not know its content. Replace it by a "
+            "PNG, JPEG or TIFF, or take it off the lists. Other rasters need pip install "
+            "'co2s[geo]' and the suffix of their format."
         ) from error
     except MemoryError as error:
         raise ValueError(

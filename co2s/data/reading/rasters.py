@@ -1,12 +1,9 @@
 """Rasters through rasterio: bands, windows, nodata, and files too large to be decoded whole."""
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,67 +11,13 @@ import numpy as np
 from co2s.optional import import_extra
 
 from ..spec.raster import RGB_BANDS, RasterSpec
-from .opening import open_picture
+from .opening import is_empty
 from .orientation import UPRIGHT, orientation_of, upright
 from .scaling import Limits, limits, to_bytes
 
 Window = tuple[int, int, int, int]  # y, x, height, width in pixels
 Bounds = tuple[float, float, float, float]  # west, south, east, north in units of the CRS
-SUFFIXES = (".tif", ".tiff", ".vrt", ".img", ".jp2")
 SAMPLE = 1024  # longest side of the decimated copy that percentiles are taken from, pixels
-
-# How files begin: TIFF and BigTIFF, JPEG 2000, Erdas Imagine, GDAL's virtual ones.
-_RASTERS = (
-    *(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-    *(b"\0\0\0\x0cjP", b"\xffO\xffQ", b"EHFA_HEADER_TAG", b"<VRTDataset"),
-)
-_PNG, _JPEG = b"\x89PNG", b"\xff\xd8"
-_PICTURES = (_PNG, _JPEG, b"BM", b"GIF8", b"RIFF")
-# Larger pictures are read by windows: decoded whole they would not stay in memory.
-_LARGE = 2**26  # pixels
-_LARGE_JPEG = 2**22  # bytes, below which no JPEG holds as many
-
-
-def is_raster(path: str, raster: RasterSpec | None) -> bool:
-    """Whether rasterio reads the file: where the dataset has a `raster`, else by its content.
-
-    That are rasters, and pictures too large to be decoded whole. Without rasterio Pillow reads
-    everything.
-    """
-    if raster is not None:
-        return True
-    if not _has_rasterio():
-        return False
-    try:
-        with open(path, "rb") as file:
-            start = file.read(32)
-    except OSError:  # not here, or a place that only GDAL knows
-        start = b""
-    if start.startswith(_PICTURES):
-        return _is_large(path, start)
-    return start.startswith(_RASTERS) or Path(path).suffix.lower() in _raster_suffixes()
-
-
-@lru_cache(maxsize=1)
-def _has_rasterio() -> bool:
-    return find_spec("rasterio") is not None
-
-
-@lru_cache(maxsize=1)
-def _raster_suffixes() -> frozenset[str]:
-    """Those of all formats that GDAL knows, but for pictures, which begin as such."""
-    known = import_extra("rasterio.drivers", "geo").raster_driver_extensions()
-    pictures = {"png", "jpg", "jpeg", "bmp", "gif", "webp"}
-    return frozenset(f".{suffix}" for suffix in {*known} - pictures) | {*SUFFIXES}
-
-
-def _is_large(path: str, start: bytes) -> bool:
-    if start.startswith(_PNG):
-        return int.from_bytes(start[16:20], "big") * int.from_bytes(start[20:24], "big") > _LARGE
-    if not start.startswith(_JPEG) or os.path.getsize(path) < _LARGE_JPEG:
-        return False
-    with open_picture(path) as image:
-        return image.width * image.height > _LARGE
 
 
 def raster_size(path: str) -> tuple[int, int]:
@@ -111,11 +54,12 @@ def opened(path: str) -> Iterator[Any]:
     """The raster, opened and upright; ValueError names one that cannot be read, now or later."""
     rasterio = import_extra("rasterio", "geo")
     quiet = rasterio.errors.NotGeoreferencedWarning  # a photograph without a place is no fault
-    try:
+    with raster_errors(path):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", quiet)
             file = rasterio.open(path)
         with file as source:
+            _refuse_complex(source, path)
             # A georeference says better than a camera where up is.
             placed = source.crs is not None or not source.transform.is_identity
             turn = UPRIGHT if placed else orientation_of(path)
@@ -124,8 +68,26 @@ def opened(path: str) -> Iterator[Any]:
             else:
                 with _turned(source, turn) as copy:
                     yield copy
-    except rasterio.errors.RasterioError as error:
-        raise ValueError(f"{path} cannot be read as a raster: {error}") from error
+
+
+def _refuse_complex(source: Any, path: str) -> None:
+    """NumPy would drop the imaginary part and go on."""
+    found = [dtype for dtype in source.dtypes if dtype.startswith("complex")]
+    if found:
+        raise ValueError(
+            f"{path} holds complex numbers ({found[0]}), as radar scenes do. Write what shall be "
+            "seen of them as real numbers, such as the magnitude."
+        )
+
+
+@contextmanager
+def raster_errors(path: str) -> Iterator[None]:
+    """Turn the errors of rasterio into a ValueError that names the file."""
+    try:
+        yield
+    except import_extra("rasterio", "geo").errors.RasterioError as error:
+        words = "it is empty, 0 bytes." if is_empty(path) else error.__cause__ or error
+        raise ValueError(f"{path} cannot be read as a raster: {words}") from error
 
 
 @contextmanager

@@ -4,9 +4,10 @@ from typing import Any
 
 from ..spec import DatasetSpec
 from ..spec.raster import RasterSpec
+from .formats import is_raster
 from .labels import is_declared, shown
 from .orientation import UPRIGHT, orientation_of
-from .rasters import has_all_bands, is_alpha, is_raster, opened
+from .rasters import has_all_bands, is_alpha, opened
 
 
 def header_remarks(path: str, spec: DatasetSpec, mask: bool = False) -> list[str]:

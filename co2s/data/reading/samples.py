@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,11 +13,14 @@ from ..records import Record
 from ..spec import DatasetSpec
 from ..spec.raster import RasterSpec
 from .cache import DecodeCache
-from .io import cut, read_image
-from .labels import read_classes
-from .rasters import is_raster
+from .coco import annotated
+from .formats import is_raster
+from .io import cut, image_size, read_image
+from .labels import on_grid_of, read_classes
+from .rasters import Window
 
 _CACHE = DecodeCache()
+_size = lru_cache(maxsize=4096)(image_size)  # asked for with every window of a file
 # Labelled images are few and come again and again: the first ones stay in memory.
 _LABELED = DecodeCache(evict=False)
 
@@ -71,21 +75,38 @@ def labeled_cache(max_bytes: int) -> Iterator[None]:
 def load_classes(record: Record, spec: DatasetSpec, image: Pixels) -> np.ndarray:
     """(H, W) uint8 classes of the record, 255 = ignore and wherever the image is invalid.
 
-    ValueError if the image differs in size, or lies elsewhere.
+    ValueError if the whole image and the whole mask differ in size, or lie elsewhere.
     """
     path, source, window = record["sem_seg_file_name"], record["file_name"], record.get("window")
-    if window is None or is_raster(path, None):
-        classes = read_classes(path, spec, source, window)
+    if window is None:
+        classes = read_classes(path, spec, source)
+        _check_sizes(path, classes.shape, source, image.size)
     else:
-        key = (spec.name, path, source)
-        (whole,) = _CACHE.get(key, lambda: (read_classes(path, spec, source),))
-        classes = cut(whole, window)
-    if classes.shape != image.size:
-        raise ValueError(
-            f"{path} is {classes.shape[0]} x {classes.shape[1]} pixels, its image "
-            f"{record['file_name']} {image.size[0]} x {image.size[1]}. They must be the same "
-            "size: check that they belong together."
-        )
+        classes = _cut_classes(path, spec, source, window)
     if image.valid is None:
         return classes
     return np.where(image.valid, classes, np.uint8(IGNORE_LABEL))
+
+
+def _cut_classes(path: str, spec: DatasetSpec, source: str, window: Window) -> np.ndarray:
+    """The classes in a window; of other files than rasters the last ones stay in memory."""
+    if spec.labels.encoding == "coco":
+        entry = annotated(path, source)
+        _check_sizes(path, (entry.height, entry.width), source, _size(source, spec.raster))
+    elif not on_grid_of(path, source, spec):  # else the reader itself compares them
+        _check_sizes(path, _size(path), source, _size(source, spec.raster))
+    if is_raster(path, None):
+        return read_classes(path, spec, source, window)
+    key = (spec.name, path, source)
+    (whole,) = _CACHE.get(key, lambda: (read_classes(path, spec, source),))
+    return cut(whole, window)
+
+
+def _check_sizes(
+    path: str, size: tuple[int, ...], source: str, image_size: tuple[int, ...]
+) -> None:
+    if size != image_size:
+        raise ValueError(
+            f"{path} is {size[0]} x {size[1]} pixels, its image {source} {image_size[0]} x "
+            f"{image_size[1]}. They must be the same size: check that they belong together."
+        )

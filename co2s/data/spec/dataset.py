@@ -128,7 +128,7 @@ class DatasetSpec:
         if self.splits.folder is not None:
             return
         if self.layout is None:
-            raise ValueError("give splits.folder (list files) or layout (patterns of file names).")
+            raise ValueError("give splits.folder (split lists) or layout (patterns of file names).")
         if self.labels.file is not None and self.layout.labels is not None:
             raise ValueError(
                 "layout.labels and labels.file both say where the labels are: with encoding: coco "

@@ -3,8 +3,7 @@
 `check_dataset` reads every file once, `quick_check` looks at some samples of each list.
 """
 
-from .findings import Finding
-from .quick import check_before_training, quick_check
-from .run import Report, check_dataset
+from .report import Finding, Report
+from .run import check_before_training, check_dataset, quick_check
 
 __all__ = ["Finding", "Report", "check_before_training", "check_dataset", "quick_check"]

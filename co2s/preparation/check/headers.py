@@ -9,15 +9,15 @@ from typing import Any
 
 from PIL import Image
 
-from co2s.data.reading.alignment import read_raster_mask
-from co2s.data.reading.coco import load_annotations
+from co2s.data.reading.alignment import opened_mask
+from co2s.data.reading.coco import annotated
+from co2s.data.reading.formats import is_raster
 from co2s.data.reading.labels import on_grid_of
 from co2s.data.reading.opening import open_picture
 from co2s.data.reading.pictures import picture_size
 from co2s.data.reading.rasters import (
     has_all_bands,
     is_alpha,
-    is_raster,
     opened,
     palette_of,
     stands_for_rgb,
@@ -26,7 +26,7 @@ from co2s.data.reading.remarks import header_remarks
 from co2s.data.spec import DatasetSpec
 from co2s.data.spec.raster import RasterSpec
 
-from .findings import INFO, WARNING, Finding, about, plural
+from .report import INFO, WARNING, Finding, about, plural
 
 COLOUR_TABLE = "a colour table, of which the numbers count (`encoding: index`)"
 _DEPTHS = {"1": "bool", "I": "int32", "F": "float32"}  # of Pillow's modes; the others are uint8
@@ -122,9 +122,7 @@ def _from_picture(path: str, spec: DatasetSpec, mask: bool) -> Header:
 
 
 def _from_outlines(path: str, image: str) -> Header:
-    entry = load_annotations(path).find(image)
-    if entry is None:
-        raise ValueError(f"{path} lists no image {image}.")
+    entry = annotated(path, image)
     return Header(entry.height, entry.width, 1, "uint8", "outlines")
 
 
@@ -184,7 +182,8 @@ def fitting(
         turned = [remark for remark in (*a.remarks, *b.remarks) if "orientation" in remark]
         return Problem("size", "; ".join([f"{mask_path}: mask {sizes}", *turned])), ""
     try:  # a corner pixel is enough to be refused
-        read_raster_mask(mask_path, "index", 1, image_path, (0, 0, 1, 1))
+        with opened_mask(mask_path, "index", 1, image_path) as read:
+            read((0, 0, 1, 1))
     except ValueError as error:
         apart = a.crs is not None and b.crs is not None
         kind = "unreadable" if error.__cause__ else "no overlap" if apart else "size"

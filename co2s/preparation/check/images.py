@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from co2s.data.reading.formats import is_raster
 from co2s.data.reading.io import read_image
-from co2s.data.reading.rasters import Window, is_raster, opened, rasterio_window, raw_pixels
+from co2s.data.reading.rasters import Window, opened, rasterio_window, raw_pixels
 from co2s.data.spec import DatasetSpec
 from co2s.data.spec.raster import RasterSpec
 from co2s.optional import import_extra
 
-from .findings import ERROR, INFO, WARNING, Finding, about, plural
 from .headers import Header, Problem, bands_suffice, judge_remarks
 from .lists import SampleList
+from .report import ERROR, INFO, WARNING, Finding, about, plural
 from .statistics import BandStatistics
 
 BLOCK = 1024  # side of the blocks of a raster, pixels

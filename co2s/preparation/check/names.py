@@ -8,7 +8,7 @@ from pathlib import Path
 
 from co2s.data.spec import DatasetSpec
 
-from .findings import INFO, SHOWN, WARNING, Finding, about, plural
+from .report import INFO, SHOWN, WARNING, Finding, about, plural
 
 # Quotes, dashes and letters of other alphabets that are drawn alike.
 _DRAWN_ALIKE = str.maketrans(

@@ -1,16 +1,124 @@
-"""A report as tables for people and as JSON for programs."""
+"""What the check says: findings, shares of classes, and the report, as tables and as JSON."""
 
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from textwrap import fill
+
+import numpy as np
 
 from co2s.files import write_json
 from co2s.tables import text_table
 
-from .findings import SEVERITIES, Finding, plural
-from .run import Report
-from .shares import Shares
-
+ERROR, WARNING, INFO = "error", "warning", "info"
+SEVERITIES = (ERROR, WARNING, INFO)
+SHOWN = 3  # file names that a finding carries
 WIDTH = 90  # of what was found, characters
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found in a dataset.
+
+    `severity`: "error" (training would fail or learn something else), "warning" (look at it) or
+    "info" (a fact, harmless). `kind` names it for programs. `count` files or samples have it, and
+    `files` are the first of them. `fix`: what to do, most likely.
+    """
+
+    severity: str
+    kind: str
+    message: str
+    count: int
+    files: tuple[str, ...] = ()
+    fix: str = ""
+
+    def lines(self, root: str = "") -> list[str]:
+        """The message, the file names as seen from `root`, and the fix."""
+        names = ", ".join(shortened(path, root) for path in self.files)
+        more = ", ..." if self.count > len(self.files) else ""
+        return [
+            self.message,
+            *([f"first: {names}{more}" if more else names] if names else []),
+            *([f"fix: {self.fix}"] if self.fix else []),
+        ]
+
+    def as_dict(self) -> dict:
+        return asdict(self) | {"files": list(self.files)}
+
+
+def about(severity: str, kind: str, files: Iterable[str], message: str, fix: str = "") -> Finding:
+    """A finding that these files or samples have; it carries the first names."""
+    names = sorted(set(files))
+    return Finding(severity, kind, message, len(names), tuple(names[:SHOWN]), fix)
+
+
+def by_weight(findings: Iterable[Finding]) -> list[Finding]:
+    """Errors first, then warnings, then facts; each in the order in which they were found."""
+    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def shortened(path: str, root: str) -> str:
+    """A path as seen from root, where it lies in there."""
+    return path.removeprefix(root.rstrip("/") + "/") if root else path
+
+
+def plural(count: int, noun: str) -> str:
+    """ "1 mask", "2 masks"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Of one list: its samples and images; pixels (N,) of each class, and ignored ones.
+
+    `role`: as that of the list. `counted`: samples whose mask was counted. `partly`, `empty`: masks
+    with some and with nothing but ignored pixels, as the list uses them.
+    """
+
+    name: str
+    role: str
+    samples: int
+    counted: int
+    images: int
+    pixels: np.ndarray
+    ignored: int
+    partly: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> np.ndarray | None:
+        """(N,) share of each class among labelled pixels; None where none is labelled."""
+        total = self.pixels.sum()
+        return self.pixels / total if total else None
+
+    @property
+    def ignored_share(self) -> float | None:
+        """Share of ignored pixels among all; None in a list without labels."""
+        total = self.pixels.sum() + self.ignored
+        return float(self.ignored / total) if total else None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that the check found.
+
+    `bands`: figures of each band, by its number in the file, over the valid pixels of
+    `statistics_images` images: those of the lists `statistics_lists`.
+    """
+
+    dataset: str
+    root: str
+    class_names: list[str]
+    lists: list[Shares]
+    findings: list[Finding]
+    bands: dict[str, dict]
+    statistics_lists: list[str]
+    statistics_images: int
+    seconds: float
+
+    @property
+    def errors(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.severity == ERROR]
 
 
 def as_text(report: Report) -> str:

@@ -1,82 +1,46 @@
-"""The full check: one pass over all files of a dataset, in several processes where asked.
+"""The check of a dataset: all of it, in several processes where asked, or a quick look at some."""
 
-Each image and its mask are opened once, rasters are read block by block. Whatever a file does, its
-measurement comes back: with figures, or with the problem.
-"""
-
+import logging
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from co2s.data.catalog import dataset_root, get_spec
-from co2s.data.reading.rasters import Window, is_raster
 from co2s.data.spec import DatasetSpec
+from co2s.data.spec.reader import load_spec
 
-from .findings import ERROR, Finding, by_weight
-from .headers import Problem, fitting, image_problem, said, try_header
-from .images import BLOCK, ImageFacts, ImageSums, decoded, judge_duplicates, judge_images
+from .images import judge_duplicates, judge_images
 from .lists import (
-    Pair,
     SampleList,
+    judge_case,
+    judge_labels,
     judge_list_files,
     judge_lists,
+    judge_shares,
     list_names,
     missing_files,
-    pairs,
     read_lists,
+    shares,
 )
-from .masks import MaskCount, judge_masks
-from .names import judge_names
-from .shares import Shares, judge_labels, judge_shares, shares
+from .masks import judge_masks, shifted
+from .measure import Measurement, Pair, measure, pairs
+from .names import judge_class_names, judge_names
+from .report import ERROR, WARNING, Finding, Report, Shares, by_weight, plural
 from .statistics import BandStatistics, judge_scale, summaries
-from .values import MaskFacts
-
-Piece = tuple[Window, np.ndarray | None]  # a place, and which of its pixels are valid (None: all)
 
 # Masks that are misread have no classes: what they lack says nothing.
 NO_CLASSES = {"0 and 255", "colours for numbers", "numbers for colours"}
 
-
-@dataclass
-class Measurement:
-    """The two halves of a pair; `mask` None: it is unlabelled. `partly`: not all was looked at."""
-
-    image: ImageFacts
-    mask: MaskFacts | None
-    partly: bool = False
-
+# Of the quick form: samples of each list, and seconds for all.
+SAMPLES = 32
+SECONDS = 3.0
 
 Progress = Callable[[Iterable[Measurement], int], Iterable[Measurement]]
-
-
-@dataclass(frozen=True)
-class Report:
-    """Everything that the check found.
-
-    `bands`: figures of each band, by its number in the file, over the valid pixels of
-    `statistics_images` images: those of the lists `statistics_lists`.
-    """
-
-    dataset: str
-    root: str
-    class_names: list[str]
-    lists: list[Shares]
-    findings: list[Finding]
-    bands: dict[str, dict]
-    statistics_lists: list[str]
-    statistics_images: int
-    seconds: float
-
-    @property
-    def errors(self) -> list[Finding]:
-        return [finding for finding in self.findings if finding.severity == ERROR]
 
 
 def check_dataset(
@@ -100,7 +64,7 @@ def check_dataset(
     images = {path for entry in lists for path in entry.images}
     masks = {path for entry in lists for path in entry.masks}
     findings += [*judge_lists(lists, absent), *judge_list_files(spec, Path(root))]
-    findings += judge_names(images, masks, spec, root)
+    findings += [*judge_case(spec), *judge_names(images, masks, spec, root)]
     todo = pairs(lists, absent)
     statistics = _Statistics(lists)
     measured = []
@@ -166,76 +130,105 @@ class _Statistics:
         image.bands = {}
 
 
-def measure(pair: Pair, spec: DatasetSpec, quick: bool = False) -> Measurement:
-    """All figures of a pair. quick: the image's header only, and of a mask what samples need."""
-    cv2.setNumThreads(1)
-    image = ImageFacts(pair.image)
-    outlines = spec.labels.encoding == "coco"
-    mask = MaskFacts(pair.mask, pair.image if outlines else pair.mask) if pair.mask else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of files without a place on earth
-        image.header, image.problem = try_header(pair.image, spec)
-        if mask is not None:
-            _open_mask(mask, image, spec)
-        _walk(pair, image, mask, spec, quick)
-    if image.header is not None and image.problem is None:
-        image.problem = image_problem(pair.image, image.header, spec.raster)
-    return Measurement(image, mask, partly=quick and _is_cut(pair, image, spec))
+def quick_check(
+    names: Sequence[str], samples: int = SAMPLES, seconds: float = SECONDS
+) -> list[Finding]:
+    """Findings in up to `samples` records of each registered name, evenly spread over it.
+
+    Images are opened for their headers only, masks of unlabelled records never. After `seconds`
+    the rest is left out. Raises as `check_dataset` does.
+    """
+    end = time.monotonic() + seconds
+    findings: list[Finding] = []
+    names = list(dict.fromkeys(names))  # a list may validate and test
+    for dataset in dict.fromkeys(get_spec(name).name for name in names):
+        lists, unlisted = read_lists([n for n in names if get_spec(n).name == dataset])
+        findings += unlisted
+        findings += _look(lists, dataset, samples, end)
+    return by_weight(findings)
 
 
-def _open_mask(mask: MaskFacts, image: ImageFacts, spec: DatasetSpec) -> None:
-    """Header of the mask, and whether it fits its image."""
-    mask.header, mask.problem = try_header(mask.path, spec, image.path)
-    if mask.header is None or image.header is None:
+def _look(lists: list[SampleList], dataset: str, samples: int, end: float) -> Iterator[Finding]:
+    spec = get_spec(dataset)
+    some = [replace(entry, records=_spread(entry.records, samples)) for entry in lists]
+    absent = missing_files(some)
+    yield from judge_lists(lists, absent)
+    yield from judge_class_names(spec)
+    measured: list[Measurement] = []
+    for pair in _mixed(pairs(some, absent)):
+        if measured and time.monotonic() > end:
+            break
+        measured.append(measure(pair, spec, quick=True))
+    masks = {(r.image.path, r.mask.path): r.mask for r in measured if r.mask is not None}
+    yield from judge_images([result.image for result in measured], spec)
+    yield from judge_scale(spec)
+    about_masks = list(judge_masks(list(masks.values()), spec))
+    yield from about_masks
+    if NO_CLASSES & {finding.kind for finding in about_masks}:
         return
-    mask.problem, mask.warp = fitting((image.path, image.header), (mask.path, mask.header), spec)
+    all_shares = [shares(entry, masks, len(spec.classes)) for entry in some]
+    cut = {result.image.path for result in measured if result.partly}
+    yield from judge_labels(all_shares, spec, _suspected(lists, some, all_shares, cut))
+    pixels = sum(entry.pixels for entry in all_shares)
+    hint = shifted([bool(count) for count in np.atleast_1d(pixels)], spec)
+    if hint:
+        message = f"'{spec.class_names[0]}' does not occur in {len(masks)} masks, all others do."
+        yield Finding(WARNING, "absent classes", message, 1, fix=hint)
 
 
-def _walk(
-    pair: Pair, image: ImageFacts, mask: MaskFacts | None, spec: DatasetSpec, quick: bool
+def _suspected(
+    lists: Sequence[SampleList], some: Sequence[SampleList], seen: Sequence[Shares], cut: set[str]
+) -> set[str]:
+    """The names of the lists of which not everything was looked at."""
+    return {
+        entry.name
+        for entry, part, shares in zip(lists, some, seen, strict=True)
+        if shares.counted < len(entry.records) or part.images & cut
+    }
+
+
+def _spread(records: list, samples: int) -> list:
+    """That many records, evenly spread from the first to the last."""
+    places = np.linspace(0, len(records) - 1, min(samples, len(records))).round().astype(int)
+    return [records[place] for place in places]
+
+
+def _mixed(todo: list[Pair]) -> list[Pair]:
+    """In an order in which the first few are of all parts: time may run out."""
+    return [todo[place] for place in np.random.default_rng(0).permutation(len(todo))]
+
+
+def check_before_training(
+    names: Sequence[str], root: str = "", spec_files: Sequence[str] = ()
 ) -> None:
-    """Go through the image's pieces, and through the same ones of its mask."""
-    counting = None
-    if mask is not None and mask.problem is None and mask.header is not None:
-        counting = MaskCount(mask, pair, spec)
-    pieces = _places(pair, image, spec) if quick else _pieces(pair, image, spec)
-    try:
-        for place, valid in pieces:
-            if counting is not None:
-                counting.add(place, valid)
-    except Exception as error:  # whatever a damaged file makes a decoder raise
-        image.problem = Problem("unreadable", said(error, image.path))
-        image.bands, image.digest = {}, ""
-    if counting is not None:
-        counting.close()
+    """Log the warnings of the quick form, and how to run the full one.
+
+    For the command line that is told: `root`, the folder of the data where it is not the usual one,
+    and `spec_files`, YAML files of datasets that do not come with co2s. ValueError where there is
+    an error.
+    """
+    log = logging.getLogger(__name__)
+    findings = quick_check(names)
+    full = " && ".join(_commands(names, root, {load_spec(path).name: path for path in spec_files}))
+    for finding in findings:
+        if finding.severity == WARNING:
+            log.warning("Data: %s", " ".join(finding.lines()))
+    errors = [finding for finding in findings if finding.severity == ERROR]
+    if errors:
+        told = "\n".join("- " + " ".join(error.lines()) for error in errors)
+        found = plural(len(errors), "error")
+        raise ValueError(
+            f"The data of this run have {found} (a quick look at some samples):\n{told}\n"
+            f"The full check: {full}"
+        )
+    log.info("Data: no error in a quick look at some samples. The full check: %s", full)
 
 
-def _is_cut(pair: Pair, image: ImageFacts, spec: DatasetSpec) -> bool:
-    """Whether the sample is a whole raster of more than a block."""
-    header = image.header
-    large = header is not None and max(header.height, header.width) > BLOCK
-    return large and None in pair.windows and is_raster(pair.image, spec.raster)
-
-
-def _places(pair: Pair, image: ImageFacts, spec: DatasetSpec) -> Iterator[Piece]:
-    """Places without a look at the image: of samples; of a whole raster a block in its middle."""
-    if image.header is None:
-        return
-    height, width = image.header.height, image.header.width
-    side = BLOCK if _is_cut(pair, image, spec) else max(height, width)
-    h, w = min(height, side), min(width, side)
-    for window in pair.windows:
-        yield window or ((height - h) // 2, (width - w) // 2, h, w), None
-
-
-def _pieces(pair: Pair, image: ImageFacts, spec: DatasetSpec) -> Iterator[Piece]:
-    """Read the image piece by piece, into its facts."""
-    if image.header is None:
-        return
-    sums = ImageSums(image, pair.number) if pair.first else None
-    for place, bands, numbers, valid in decoded(image, spec.raster):
-        if sums is not None:
-            sums.add(bands, numbers, valid)
-        yield place, None if valid.all() else valid
-    if sums is not None:
-        sums.close()
+def _commands(names: Sequence[str], root: str, files: Mapping[str, str]) -> list[str]:
+    """The command line of the full check, for each dataset."""
+    datasets = dict.fromkeys(get_spec(name).name for name in names)
+    where = f" --root '{root}'" if root else ""
+    return [
+        f"python tools/check_dataset.py --dataset {files.get(name, name)}{where}"
+        for name in datasets
+    ]

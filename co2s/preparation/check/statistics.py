@@ -14,7 +14,7 @@ from co2s.data.reading.scaling import limits
 from co2s.data.spec import DatasetSpec
 from co2s.files import write_json
 
-from .findings import ERROR, Finding
+from .report import ERROR, Finding
 
 LOWEST, HIGHEST = -(2**15), 2**16 - 1  # int16 and uint16 together
 SAMPLE = 2**14  # pixels kept for percentiles: the 2nd lies between the 1.9th and the 2.1th

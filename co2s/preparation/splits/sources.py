@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 
 from co2s.data.patterns import Parts, match_pattern
-from co2s.data.reading.rasters import SUFFIXES as RASTER_SUFFIXES
+from co2s.data.reading.formats import SUFFIXES as RASTER_SUFFIXES
 from co2s.data.spec import DatasetSpec
 from co2s.data.splits import read_list
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from co2s.data.reading.formats import is_raster
 from co2s.data.reading.opening import decoding, open_picture
-from co2s.data.reading.rasters import Window, is_raster, opened, rasterio_window
+from co2s.data.reading.rasters import Window, opened, rasterio_window
 from co2s.optional import import_extra
 
 
