@@ -7,7 +7,7 @@ Needed below --raw: RGB scenes and masks in 15 colours, black where nothing is l
 
 from collections.abc import Sequence
 
-from co2s.engine import tool
+from co2s.tool import tool
 from co2s.preparation.tiling import Distribution, parse_args, prepare
 
 TILES = 3420

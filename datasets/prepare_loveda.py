@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from co2s.data import get_spec, read_classes
 from co2s.data.reading.io import image_size
-from co2s.engine import tool
+from co2s.tool import tool
 from co2s.files import copy_whole
 
 IMAGES = 4191

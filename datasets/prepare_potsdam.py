@@ -8,7 +8,7 @@ without boundaries are black there, which is left unlabelled.
 
 from collections.abc import Sequence
 
-from co2s.engine import tool
+from co2s.tool import tool
 from co2s.preparation.tiling import Distribution, parse_args, prepare
 
 SCENES = 38

@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from co2s.engine import tool
+from co2s.tool import tool
 from co2s.preparation.synthetic import write_synthetic_aerial
 
 

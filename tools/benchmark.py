@@ -13,8 +13,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is not installed
 
 from benchmarks import data, load
-from co2s.engine import tool
 from co2s.files import write_json
+from co2s.tool import tool
 
 BENCHMARKS = {"data": data, "load": load}
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from co2s.data import get_spec, register_spec_file, set_root
-from co2s.engine import tool
 from co2s.preparation.check import Report, check_dataset, quick_check
 from co2s.preparation.check.lists import dataset_root, list_names
 from co2s.preparation.check.report import as_text, findings_text, write_report
 from co2s.preparation.check.statistics import write_statistics
+from co2s.tool import tool
 
 
 @tool

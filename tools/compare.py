@@ -15,10 +15,11 @@ from statistics import mean, stdev
 
 from tabulate import tabulate
 
-from co2s.engine import load_cfg, tool
+from co2s.engine import load_cfg
 from co2s.engine.checkpoints import last_checkpoint
 from co2s.engine.report import REPORT, options
 from co2s.files import write_text
+from co2s.tool import tool
 
 TRAIN = Path(__file__).with_name("train_net.py")
 FREE = ("DATALOADER.NUM_WORKERS", "MODEL.DEVICE")  # may differ: the result is the same

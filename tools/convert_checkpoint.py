@@ -14,10 +14,11 @@ from pathlib import Path
 import torch
 
 from co2s.d2 import CfgNode
-from co2s.engine import load_cfg, tool
+from co2s.engine import load_cfg
 from co2s.files import write_together
 from co2s.model_zoo.authors import convert
 from co2s.modeling.weights import file_digest
+from co2s.tool import tool
 
 USE = """\
 Score it:

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from co2s.config import get_co2s_cfg
 from co2s.data.catalog import find_spec
-from co2s.engine import tool
 from co2s.modeling.guidance.text.concepts import check_templates, read_templates
 from co2s.modeling.guidance.text.file import check_npz_name, load_prototypes, write_prototypes
 from co2s.modeling.guidance.text.record import PrototypeRecord, differences
 from co2s.modeling.guidance.text.source import TextSource
+from co2s.tool import tool
 
 
 @tool

@@ -24,7 +24,6 @@ from tqdm import tqdm
 
 from co2s.data.catalog import find_spec, folder_of
 from co2s.data.splits import split_name
-from co2s.engine import tool
 from co2s.preparation.splits.classes import ClassCounts, count_classes, gather
 from co2s.preparation.splits.folder import SUMMARY, Pair, read_split_folder, write_split_folder
 from co2s.preparation.splits.grouping import group_samples
@@ -33,6 +32,7 @@ from co2s.preparation.splits.sides import Sides, choose_sides, parse_val
 from co2s.preparation.splits.sources import Sample, Source, from_patterns, from_spec, listed_samples
 from co2s.preparation.splits.summary import faults, summarise, table
 from co2s.tables import text_table
+from co2s.tool import tool
 
 
 @tool

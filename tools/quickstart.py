@@ -10,10 +10,11 @@ import numpy as np
 
 from co2s.d2 import DefaultPredictor, MetadataCatalog, default_argument_parser
 from co2s.data import read_image
-from co2s.engine import SemiSupervisedTrainer, load_cfg, setup, tool
+from co2s.engine import SemiSupervisedTrainer, load_cfg, setup
 from co2s.files import write_png
 from co2s.model_zoo import get_config_file
 from co2s.preparation.synthetic import write_synthetic_aerial
+from co2s.tool import tool
 
 DATASET = "synthetic_aerial"
 

@@ -7,8 +7,9 @@ processes are the run's. Exit code 2: something that the last line says how to m
 """
 
 from co2s.d2 import default_argument_parser
-from co2s.engine import SemiSupervisedTrainer, WholeCheckpointer, setup, tool
+from co2s.engine import SemiSupervisedTrainer, WholeCheckpointer, setup
 from co2s.engine.processes import run_in_processes
+from co2s.tool import tool
 
 
 @tool

@@ -19,11 +19,12 @@ import torch
 from co2s.d2 import CfgNode, DetectionCheckpointer, build_model, setup_logger
 from co2s.data import get_spec, read_image
 from co2s.data.spec import RasterSpec
-from co2s.engine import load_cfg, tool
+from co2s.engine import load_cfg
 from co2s.evaluation.attention import write_attention
 from co2s.modeling.backbone.attention import Attention, attention_of
 from co2s.modeling.guidance import FROM_CHECKPOINT
 from co2s.modeling.student import Student, build_student
+from co2s.tool import tool
 
 
 @tool

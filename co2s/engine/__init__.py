@@ -3,7 +3,6 @@
 from .checkpoints import WholeCheckpointer
 from .config import load_cfg
 from .setup import setup
-from .tool import tool
 from .trainer import SemiSupervisedTrainer
 
-__all__ = ["SemiSupervisedTrainer", "WholeCheckpointer", "load_cfg", "setup", "tool"]
+__all__ = ["SemiSupervisedTrainer", "WholeCheckpointer", "load_cfg", "setup"]

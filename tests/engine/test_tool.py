@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from co2s.engine import tool
 from co2s.errors import is_mendable
+from co2s.tool import tool
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from co2s.engine import load_cfg
 from co2s.engine.report import options
@@ -84,6 +85,7 @@ def test_what_is_through_is_not_trained_again_and_what_was_cut_goes_on(compare):
     # Scores of an evaluation on the way are no report.
     (folder / "inference" / VAL).mkdir(parents=True)
     (folder / "inference" / VAL / "scores.json").write_text("{}")
+    torch.save({}, folder / "model_0000001.pth")
     (folder / "last_checkpoint").write_text("model_0000001.pth")
     compare(methods=["Co2S"], seeds=["0"])
     assert ["--resume" in command for command in compare.commands] == [True]
