@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -31,11 +32,13 @@ class EvaluateAndKeepBest(HookBase):
         self.best: dict[str, Any] | None = None
 
     def before_train(self) -> None:
-        start = self.trainer.start_iter
+        start, path = self.trainer.start_iter, Path(self.checkpointer.save_dir, f"{BEST}.pth")
         if start == 0:
+            if comm.is_main_process() and path.is_file():  # of another run in this folder
+                path.replace(path.with_name("former_best.pth"))
             return
         if comm.is_main_process():
-            self.best = best_score(f"{self.checkpointer.save_dir}/{BEST}.pth")
+            self.best = best_score(str(path))
         if start % self.period == 0:
             self._go_to(start - 1)  # what is saved must say which step it was
             self._judge(start - 1)

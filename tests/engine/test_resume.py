@@ -110,7 +110,12 @@ def test_a_fresh_run_does_not_know_the_best_of_another(cfg, train, scripted):
     train(cfg, kind=scripted([90.0] * 4))
     train(cfg, kind=scripted([10.0, 20.0, 5.0, 5.0]))
     assert best(cfg)["value"] == 20.0
-    nothing, _ = train(cfg, kind=scripted([float("nan")] * 4))
+    cfg.TEST.EVAL_PERIOD = 2
+    with pytest.raises(Killed):  # before it has a best of its own
+        train(cfg, kind=scripted([], kill_before=1))
+    train(cfg, kind=scripted([3.0, 2.0]), resume=True)
+    assert best(cfg)["value"] == 3.0
+    nothing, _ = train(cfg, kind=scripted([float("nan")] * 2))
     assert nothing.keeper.best is None, "and the last model is reported, not a best one of before"
 
 

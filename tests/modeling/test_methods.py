@@ -36,7 +36,9 @@ def test_three_students_are_fused(tiny_cfg):
     torch.testing.assert_close(output["sem_seg"].amax(0), maps.amax((0, 1)))
 
 
-def test_one_student_is_the_prediction(tiny_cfg):
+@pytest.mark.parametrize("fusion", ["confidence", "mean", "local"])
+def test_one_student_is_the_prediction(tiny_cfg, fusion):
+    tiny_cfg.MODEL.FUSION = fusion
     model = method(tiny_cfg, "OnlySup", ("local",)).eval()
     (output,) = model([{"image": torch.randint(0, 256, (3, 32, 32)).byte()}])
     assert set(output) == {"sem_seg", "sem_seg_local"}

@@ -168,6 +168,8 @@ class Method(nn.Module):
         return resize(logits[None], size, align_corners=True)[0].softmax(dim=0)
 
     def _fuse(self, probs: dict[str, Tensor]) -> Tensor:
+        if len(probs) == 1:
+            return next(iter(probs.values()))
         if self.fusion == "mean":
             return torch.stack([*probs.values()]).mean(dim=0)
         if self.fusion == "confidence":
