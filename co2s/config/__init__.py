@@ -1,7 +1,7 @@
 """Every configuration key of the project, and what is refused of those that are given."""
 
 from .defaults import add_core_config, add_student, get_co2s_cfg, method_config
-from .given import Given, check_keys, plain, read_given
+from .given import Given, check_keys, plain, read_given, value_at
 
 __all__ = [
     "Given",
@@ -12,4 +12,5 @@ __all__ = [
     "method_config",
     "plain",
     "read_given",
+    "value_at",
 ]

@@ -131,7 +131,7 @@ def _changed(values: dict[str, Any], cfg: CfgNode, where: str) -> list[str]:
         probe.merge_from_list([part for pair in values.items() for part in pair])
     except ValueError as error:  # another type: not the default
         raise ValueError(f"{where}: {error}") from error
-    return sorted(key for key in values if plain(_at(probe, key)) != plain(_at(cfg, key)))
+    return sorted(key for key in values if plain(value_at(probe, key)) != plain(value_at(cfg, key)))
 
 
 def _is_dump(values: dict[str, Any], key: str) -> bool:
@@ -192,7 +192,7 @@ def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
-def _at(cfg: CfgNode, key: str) -> Any:
+def value_at(cfg: CfgNode, key: str) -> Any:
     """What stands at a dotted key, None where there is no such key."""
     node: Any = cfg
     for part in key.split("."):
@@ -204,5 +204,5 @@ def _at(cfg: CfgNode, key: str) -> Any:
 
 def _has(cfg: CfgNode, key: str) -> bool:
     section, _, last = key.rpartition(".")
-    node = _at(cfg, section) if section else cfg
+    node = value_at(cfg, section) if section else cfg
     return isinstance(node, dict) and last in node

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from co2s.config import plain
+from co2s.config import plain, value_at
 from co2s.d2 import CfgNode
 from co2s.d2.key_names import key_names
 from co2s.files import write_json
@@ -33,10 +33,4 @@ def write_report(cfg: CfgNode, results: Mapping[str, Any], best: Mapping[str, An
 
 def options(cfg: CfgNode) -> dict[str, Any]:
     """Every value of a configuration by its dotted key, as JSON has it: no tuples."""
-    return {key: plain(_at(cfg, key)) for key in key_names(cfg)}
-
-
-def _at(cfg: Any, key: str) -> Any:
-    for part in key.split("."):
-        cfg = cfg[part]
-    return cfg
+    return {key: plain(value_at(cfg, key)) for key in key_names(cfg)}
