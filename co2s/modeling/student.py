@@ -20,8 +20,6 @@ from .metadata import declared_classes, num_bands, num_classes
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["Student", "build_student", "num_bands", "num_classes", "without_pretraining"]
-
 
 class Student(nn.Module):
     """One segmentation network (docs/method.md section 2).
