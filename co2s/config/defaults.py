@@ -49,7 +49,7 @@ def _add_data(cfg: CN) -> None:
     cfg.DATASETS.VAL = ()  # the best checkpoint is chosen here; empty: on DATASETS.TEST
     cfg.DATASETS.SPECS = ()  # YAML files of datasets that do not come with co2s
     cfg.DATASETS.ROOT = ""  # overrides $DETECTRON2_DATASETS/<root of the spec>
-    cfg.DATALOADER.CUTMIX_PARTNER = "other"  # or "same", as in the authors' release
+    cfg.DATALOADER.CUTMIX_PARTNER = "other"  # or "same", "rolled", "previous": structures/views.py
 
     cfg.INPUT.FORMAT = "RGB"
     cfg.INPUT.MIN_SIZE_TEST = 0  # the model resizes (INPUT.TEST_BASE_SIZE), the predictor does not

@@ -94,8 +94,9 @@ class UnlabeledMapper:
         if self.views.cutmix:
             boxes = [cutmix_box(size, size, rng, **self.cutmix) for _ in range(number)]
             wanted = [bool(box.any()) for box in boxes]
-            # Where nothing is pasted no other image is read: the item stands in for it.
-            item["partner"] = self._seen(partner, rng, wanted) if any(wanted) else item.copy()
+            if self.views.draws_partner:
+                # Where nothing is pasted no other image is read: the item stands in for it.
+                item["partner"] = self._seen(partner, rng, wanted) if any(wanted) else item.copy()
             item["cutmix"] = torch.from_numpy(np.stack(boxes))
         return item
 

@@ -7,14 +7,16 @@ import torch.distributed as dist
 from torch import Tensor
 
 
-def mean_counts(masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def mean_counts(*batches: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """True entries of each mask, averaged over the processes, and at least a tiny number.
 
     A sum divided by it, averaged over the processes as DistributedDataParallel does with its
-    gradients, is the mean over the pixels of the whole batch. One exchange for all masks; every
-    process has to call it with the same names.
+    gradients, is the mean over the pixels of the whole step. Masks of several batches of a step are
+    counted together. One exchange for all masks; every process has to call it with the same names.
     """
-    counts = torch.stack([mask.sum() for mask in masks.values()]).float()
+    masks = batches[0]
+    sums = [torch.stack([batch[name].sum() for name in masks]) for batch in batches]
+    counts = torch.stack(sums).sum(dim=0).float()
     if dist.is_available() and dist.is_initialized():
         dist.all_reduce(counts)
         counts = counts / dist.get_world_size()

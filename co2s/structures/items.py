@@ -37,7 +37,8 @@ class UnlabeledItem(Source):
     seed: int  # of what the method draws for this item
     strong: NotRequired[Tensor]  # (V, C, S, S) uint8, not yet cut-mixed
     cutmix: NotRequired[Tensor]  # (V, S, S) bool: inside the CutMix box of each strong view
-    # Another unlabelled image; where its box is empty, a strong view of it is the plain one.
+    # Another draw, where the method wants one; where its box is empty, its strong view is the
+    # plain one.
     partner: NotRequired["UnlabeledItem"]
 
 
@@ -50,7 +51,9 @@ class EvalItem(Source):
 
 
 class Batch(TypedDict):
-    """One training step's items of one process."""
+    """Items of one process that pass the model together: a training step's, or a part of them."""
 
     labeled: list[LabeledItem]
     unlabeled: list[UnlabeledItem]
+    # What the losses are means over, where this is one of several batches of a step.
+    counts: NotRequired[dict[str, Tensor]]

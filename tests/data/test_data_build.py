@@ -188,7 +188,7 @@ def test_a_single_unlabelled_image_has_no_partner(toy, toy_cfg):
         build_unlabeled_loader(toy_cfg, VIEWS)
     assert take(build_unlabeled_loader(toy_cfg, SAME), 1)
     assert take(build_unlabeled_loader(toy_cfg, Views()), 1), "no CutMix, no partner"
-    with pytest.raises(ValueError, match='"other" or "same", found "none"'):
+    with pytest.raises(ValueError, match='is "none"; it may be other, same'):
         Views(partner="none")
 
 

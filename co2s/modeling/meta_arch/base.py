@@ -1,6 +1,6 @@
 """Method: the students of a configuration, their prediction, and what a method has to say."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from co2s.d2 import CfgNode, configurable
 from co2s.layers import resize
-from co2s.semi import EMA, confidence_fusion
-from co2s.structures import Batch, EvalItem, Views
+from co2s.semi import EMA, confidence_fusion, mean_counts
+from co2s.structures import Batch, EvalItem, PseudoLabel, UnlabeledItem, Views
 
 from ..sliding_window import fit_size, resize_image, sliding_window_logits
 from ..student import Student, build_student
+from .partners import KINDS, Predict
+from .stacking import Labeled, Unlabeled
 
 
 class Method(nn.Module):
@@ -37,10 +39,12 @@ class Method(nn.Module):
         test_base_size: tuple[int, int] = (0, 0),
         test_scale: float = 1.0,
         ema_decay: float = 0.0,
+        partner: str = "other",
     ):
         """fusion: "confidence" (per pixel the most confident student), "mean", or a student.
 
         ema_decay: above 0, each student has a teacher that is its moving average, and predicts.
+        partner: whose pixels CutMix pastes (`co2s.structures.Views`).
         """
         super().__init__()
         known = ("confidence", "mean", *students)
@@ -53,7 +57,9 @@ class Method(nn.Module):
         self.window, self.stride = window, max(int(window * stride_ratio), 1)
         self.window_batch = window_batch
         self.test_base_size, self.test_scale = test_base_size, test_scale
+        self.partners = KINDS[partner]()
         self.scalars: dict[str, Tensor] = {}  # of the last step, to be logged; no gradient
+        self.tally: dict[str, Tensor] = {}  # pixels by name, since whoever reads them emptied it
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
@@ -67,6 +73,7 @@ class Method(nn.Module):
             "window_batch": cfg.TEST.WINDOW_BATCH,
             "test_base_size": tuple(cfg.INPUT.TEST_BASE_SIZE),
             "test_scale": cfg.INPUT.TEST_SCALE,
+            "partner": cfg.DATALOADER.CUTMIX_PARTNER,
         }
 
     @classmethod
@@ -75,8 +82,39 @@ class Method(nn.Module):
         return None
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Weighted losses named `loss_<term>_<student>`; each method writes its own."""
+        """Weighted losses named `loss_<term>_<student>`; each method writes its own.
+
+        What they are means over is in batch["counts"] where the batch is a part of a step, else
+        `mean_counts` of the method's masks.
+        """
         raise NotImplementedError
+
+    @torch.no_grad()
+    def count(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
+        """What the losses are means over, for all batches of a step on all processes together."""
+        return mean_counts(*(self.counted(batch) for batch in batches))
+
+    def counted(self, batch: Batch) -> dict[str, Tensor]:
+        """The masks whose pixels `losses` counts, of a batch that the students have not seen."""
+        masks = Labeled.stacked(batch["labeled"], self.device).masks
+        return masks | (self.stacked(batch["unlabeled"]).masks if batch["unlabeled"] else {})
+
+    def stacked(self, items: Sequence[UnlabeledItem]) -> Unlabeled:
+        """The views of unlabelled items, cut-mixed."""
+        return self.partners.stacked(items, self.device)
+
+    @torch.no_grad()
+    def label(self, name: str, predict: Predict, u: Unlabeled, weak: Tensor) -> Any:
+        """A student's pseudo-labels by view, from its logits of the weak one."""
+        return u.pseudo_labels(weak, self.partners.logits(name, predict, u, weak))
+
+    @torch.no_grad()
+    def shown(self, batch: Batch) -> dict[str, dict[str, PseudoLabel]]:
+        """How each student labels the unlabelled half of a batch, by view; for pictures."""
+        if not batch["unlabeled"]:
+            return {}
+        u = self.stacked(batch["unlabeled"])
+        return {n: self.label(n, m, u, m(u.weak)) for n, m in self.predictors.items()}
 
     def after_step(self, step: int) -> None:
         """What a method does after optimiser step number `step`, counted from 0."""

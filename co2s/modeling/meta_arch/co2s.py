@@ -8,6 +8,7 @@ from torch import Tensor
 from co2s.config import method_config
 from co2s.d2 import META_ARCH_REGISTRY, CfgNode, configurable, get_event_storage
 from co2s.semi import cosine_ramp, stability_loss, stability_masks
+from co2s.structures import Batch
 
 from .stacking import Labeled, Seen, Unlabeled
 from .unimatch import UniMatch, add_unimatch_config
@@ -47,12 +48,16 @@ class Co2S(UniMatch):
     def from_config(cls, cfg: CfgNode, key: str = "CO2S") -> dict[str, Any]:
         return super().from_config(cfg, key) | {"max_iter": cfg.SOLVER.MAX_ITER}
 
-    def masks(self, seen: dict[str, Seen], u: Unlabeled) -> dict[str, Tensor]:
-        one, two = (s.logits["weak"] for s in seen.values())
+    def counted(self, batch: Batch) -> dict[str, Tensor]:
+        u = self.stacked(batch["unlabeled"])
+        weak = {name: student(u.weak) for name, student in self.students.items()}
+        return super().counted(batch) | self.masks(weak, u)
+
+    def masks(self, weak: dict[str, Tensor], u: Unlabeled) -> dict[str, Tensor]:
         counted = torch.ones_like(u.valid) if self.padding else u.valid
-        learns = stability_masks(one, two, counted, self.threshold)
-        names = (f"learns_{name}" for name in seen)
-        return super().masks(seen, u) | dict(zip(names, learns, strict=True))
+        one, two = weak
+        learns = stability_masks(weak[one], weak[two], counted, self.threshold)
+        return {f"learns_{one}": learns[0], f"learns_{two}": learns[1]}
 
     def terms(self, seen: dict[str, Seen], x: Labeled, masks: Any, n: Any) -> dict[str, Tensor]:
         losses = super().terms(seen, x, masks, n)

@@ -15,7 +15,7 @@ from co2s.semi import mean_counts, pseudo_label_loss, supervised_loss
 from co2s.structures import Batch, Views
 
 from .base import Method
-from .stacking import stacked
+from .stacking import Labeled
 
 
 @method_config
@@ -45,16 +45,19 @@ class FixMatch(Method):
         return Views(strong=1, cutmix=True, partner=cfg.DATALOADER.CUTMIX_PARTNER)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        x, u = stacked(batch, self.device)
-        counts = mean_counts(x.masks | u.masks)
+        x, u = Labeled.stacked(batch["labeled"], self.device), self.stacked(batch["unlabeled"])
+        counts = batch.get("counts") or mean_counts(x.masks | u.masks)
         losses: dict[str, Tensor] = {}
+        weak: dict[str, Tensor] = {}
         for name, student in self.students.items():
+            teacher = self.predictors[name]  # the average where there is one, else itself
             with torch.no_grad():
-                teacher = self.predictors[name]  # the average where there is one, else itself
-                sure = u.pseudo_labels(teacher(u.weak), teacher(u.partner))["strong1"]
+                weak[name] = teacher(u.weak)
+            sure = self.label(name, teacher, u, weak[name])["strong1"]
             logits = student(torch.cat([x.images, *u.strong]))
             on_labeled, on_strong = logits.split([len(x.images), len(u.weak)])
             supervised = supervised_loss(on_labeled, x.target, counts["x"])
             strong = pseudo_label_loss(on_strong, sure, self.threshold, counts["strong1"])
             losses |= {f"loss_sup_{name}": supervised / 2, f"loss_strong_{name}": strong / 2}
+        self.partners.remember(batch["unlabeled"], weak)
         return losses

@@ -16,7 +16,7 @@ class OnlySup(Method):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         x = Labeled.stacked(batch["labeled"], self.device)
-        count = mean_counts(x.masks)["x"]
+        count = (batch.get("counts") or mean_counts(x.masks))["x"]
         return {
             f"loss_sup_{name}": supervised_loss(student(x.images), x.target, count)
             for name, student in self.students.items()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from co2s.semi import cutmix
-from co2s.structures import IGNORE_LABEL, Batch, LabeledItem, PseudoLabel, UnlabeledItem
+from co2s.structures import IGNORE_LABEL, LabeledItem, PseudoLabel, UnlabeledItem
 
 
 def stack(items: Sequence[Any], key: str, device: torch.device) -> Tensor:
@@ -41,14 +41,16 @@ class Unlabeled:
     valid: Tensor
     strong: tuple[Tensor, ...]  # the partner is pasted in already
     boxes: tuple[Tensor, ...]  # one for each strong view
+    boxed: list[int]  # the items that have a box in any view
     partner: Tensor  # the partners' weak views
     partner_valid: Tensor
     seeds: list[int]  # one for each item
 
     @classmethod
-    def stacked(cls, items: Sequence[UnlabeledItem], device: torch.device) -> "Unlabeled":
-        """From items that have strong views, CutMix boxes and partners."""
-        partners = [item["partner"] for item in items]
+    def stacked(
+        cls, items: Sequence[UnlabeledItem], partners: Sequence[UnlabeledItem], device: torch.device
+    ) -> "Unlabeled":
+        """From items that have strong views and CutMix boxes, and a partner for each."""
         strong, pasted = (stack(x, "strong", device).unbind(1) for x in (items, partners))
         boxes = stack(items, "cutmix", device).unbind(1)
         return cls(
@@ -56,6 +58,7 @@ class Unlabeled:
             valid=stack(items, "valid", device),
             strong=tuple(cutmix(*views) for views in zip(strong, pasted, boxes, strict=True)),
             boxes=boxes,
+            boxed=[i for i, item in enumerate(items) if item["cutmix"].any()],
             partner=stack(partners, "image", device),
             partner_valid=stack(partners, "valid", device),
             seeds=[item["seed"] for item in items],
@@ -74,15 +77,9 @@ class Unlabeled:
         From logits (B, N, S, S) of the weak views and of the partners' weak views.
         """
         own = PseudoLabel.from_logits(weak, self.valid)
-        other = PseudoLabel.from_logits(partner, self.partner_valid)
-        mixed = [own.cutmix(other, box) for box in self.boxes]
+        other = PseudoLabel.from_logits(partner, self.partner_valid) if self.boxed else own
+        mixed = [own.cutmix(other, box) if self.boxed else own for box in self.boxes]
         return {"weak": own, **{f"strong{i}": m for i, m in enumerate(mixed, start=1)}}
-
-
-def stacked(batch: Batch, device: torch.device) -> tuple[Labeled, Unlabeled]:
-    """Both halves of a batch."""
-    labeled = Labeled.stacked(batch["labeled"], device)
-    return labeled, Unlabeled.stacked(batch["unlabeled"], device)
 
 
 class Seen(NamedTuple):

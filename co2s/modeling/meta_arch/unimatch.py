@@ -12,7 +12,7 @@ from co2s.semi import mean_counts, pseudo_label_loss, supervised_loss
 from co2s.structures import Batch, Views
 
 from .base import Method
-from .stacking import Labeled, Seen, Unlabeled, stacked
+from .stacking import Labeled, Seen, Unlabeled
 
 
 @method_config
@@ -44,10 +44,16 @@ class UniMatch(Method):
         return Views(strong=2, cutmix=True, partner=cfg.DATALOADER.CUTMIX_PARTNER)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        x, u = stacked(batch, self.device)
+        x, u = Labeled.stacked(batch["labeled"], self.device), self.stacked(batch["unlabeled"])
         seen = {name: self.look(i, name, x, u) for i, name in enumerate(self.students)}
-        masks = x.masks | u.masks | self.masks(seen, u)
-        return self.terms(seen, x, masks, mean_counts(masks))
+        weak = {name: logits["weak"] for name, (logits, _) in seen.items()}
+        masks = x.masks | u.masks | self.masks(weak, u)
+        losses = self.terms(seen, x, masks, batch.get("counts") or mean_counts(masks))
+        for name, (_, labels) in seen.items():
+            kept = labels["weak"].kept(self.threshold).sum()
+            self.scalars[f"kept_{name}"] = kept / u.valid.sum().clamp(min=1)
+        self.partners.remember(batch["unlabeled"], weak)
+        return losses
 
     def look(self, number: int, name: str, x: Labeled, u: Unlabeled) -> Seen:
         """One pass for all views that carry a gradient; each student drops channels of its own."""
@@ -60,13 +66,12 @@ class UniMatch(Method):
         maps = {key: torch.cat([value, dropped[key]]) for key, value in maps.items()}
         parts = student.decode(maps, images.shape[-2:]).split([*sizes, len(u.weak)])
         logits = dict(zip(("labeled", "weak", *self.weights), parts, strict=True))
-        with torch.no_grad():
-            labels = u.pseudo_labels(logits["weak"], student(u.partner))
+        labels = self.label(name, student, u, logits["weak"])
         return Seen(logits, {**labels, "feature": labels["weak"]})
 
-    def masks(self, seen: dict[str, Seen], u: Unlabeled) -> dict[str, Tensor]:
-        """More pixels to count, beside those of the views."""
-        return {f"kept_{name}": s.labels["weak"].kept(self.threshold) for name, s in seen.items()}
+    def masks(self, weak: dict[str, Tensor], u: Unlabeled) -> dict[str, Tensor]:
+        """More pixels to count, beside those of the views; weak: each student's logits."""
+        return {}
 
     def terms(self, seen: dict[str, Seen], x: Labeled, masks: Any, n: Any) -> dict[str, Tensor]:
         """The weighted losses; n: the pixels of every mask over all processes."""
@@ -76,5 +81,4 @@ class UniMatch(Method):
             for view, weight in self.weights.items():
                 loss = pseudo_label_loss(logits[view], labels[view], self.threshold, n[view])
                 losses[f"loss_{view}_{name}"] = weight / 2 * loss
-            self.scalars[f"kept_{name}"] = n[f"kept_{name}"] / n["weak"]
         return losses
