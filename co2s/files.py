@@ -7,6 +7,7 @@ and permissions are those of any new file (umask).
 
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -99,6 +100,11 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
 def left_by_system(path: Path) -> bool:
     """Whether a file manager put the file there: `.DS_Store`, macOS's `._name`, `Thumbs.db`."""
     return path.name.startswith("._") or path.name in SYSTEM_FILES
+
+
+def is_draft(path: Path) -> bool:
+    """Whether a file is one of this module's that was never put in place."""
+    return re.fullmatch(r"\.[0-9a-f]{16}\.part", path.name) is not None
 
 
 def _beside(path: Path) -> Path:

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from torch.multiprocessing import ProcessExitedException
+from co2s.errors import is_mendable, loss_of_process
 
-from co2s.errors import is_mendable
-
-MENDABLE = 2  # exit code
+# Exit codes, besides 0 and Python's own 1 for a fault of the program.
+MENDABLE = 2  # something that the message says how to mend
+LOST = 71  # a process of the run was killed or is out of reach (EX_OSERR)
+STOPPED = 75  # ended by a signal, everything saved: to be resumed (EX_TEMPFAIL)
+INTERRUPTED = 130  # Ctrl-C, as shells have it
 
 
 def tool(main: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,22 +28,31 @@ def tool(main: Callable[..., Any]) -> Callable[..., Any]:
         logging.getLogger("detectron2.engine.train_loop").addFilter(_without_traceback)
         try:
             return main(*args, **kwargs)
-        except ProcessExitedException as error:
-            if error.exit_code != MENDABLE:
-                raise
-            sys.exit(MENDABLE)  # that process has said why
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
         except Exception as error:
-            if not is_mendable(error):
+            code, message = _ending(error)
+            if not code:
                 raise
-            end = SystemExit(f"{Path(sys.argv[0]).name}: {error}")
+            end = SystemExit(f"{Path(sys.argv[0]).name}: {message}")
             sys.stderr.write(f"{end}\n")
-            end.code = MENDABLE
+            end.code = code
             raise end from None
 
     return run
 
 
+def _ending(error: BaseException) -> tuple[int, str]:
+    """Exit code and message of an error that is no fault of the program; else (0, "")."""
+    if is_mendable(error):
+        return MENDABLE, str(error)
+    lost = loss_of_process(error)
+    return (LOST, lost) if lost else (0, "")
+
+
 def _without_traceback(record: logging.LogRecord) -> bool:
-    if record.exc_info and is_mendable(record.exc_info[1]):
-        record.msg, record.args, record.exc_info = "Training stops: %s", (record.exc_info[1],), None
+    if record.exc_info and record.exc_info[1] is not None:
+        code, message = _ending(record.exc_info[1])
+        if code:
+            record.msg, record.args, record.exc_info = "Training stops: %s", (message,), None
     return True

@@ -17,7 +17,7 @@ LEVELS = [
     ["config", "semi", "tool"],
     ["data", "modeling parts"],
     ["modeling student", "solver", "evaluation", "preparation"],
-    ["modeling meta_arch"],
+    ["modeling meta_arch", "report"],
     ["engine", "model_zoo"],
 ]
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}

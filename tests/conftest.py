@@ -1,9 +1,13 @@
 """Fixtures that all tests share: a tiny configuration and a random batch."""
 
+import json
 import logging
 import os
 import re
+import shutil
+import subprocess
 from contextlib import contextmanager
+from html import unescape
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run in parallel, one core each
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may ask the network, or wait for it
@@ -116,6 +120,47 @@ def clean_catalog(monkeypatch):
     for name in set(DatasetCatalog.list()) - before:
         DatasetCatalog.remove(name)
         MetadataCatalog.remove(name)
+
+
+LOOK = """<script>
+const faults = [], asked = [];
+addEventListener("error", e => faults.push(e.message));
+document.addEventListener("securitypolicyviolation", e => asked.push(e.blockedURI));
+addEventListener("load", () => {  // of the images, too, so that nothing is left to wait for
+  const images = [...document.images], bad = images.filter(i => !i.naturalWidth).map(i => i.alt);
+  const found = {images: images.length, bad, faults, asked,
+    width: document.documentElement.scrollWidth,
+    empty: [...document.querySelectorAll("svg.plot")].filter(s => !s.getBBox().width).length};
+  document.title = JSON.stringify(found);
+});</script>"""
+
+
+@pytest.fixture
+def in_browser(tmp_path):
+    """A function (page, width) -> what Chromium finds in a page, with no network to reach."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    chromium = next(filter(None, map(shutil.which, names)), None)
+    if chromium is None:
+        pytest.skip("there is no Chromium here (Debian: apt-get install chromium)")
+
+    def look(page, width=1280):
+        text = page.read_text(encoding="utf-8")
+        copy = tmp_path / f"looked_at_{width}.html"
+        assert text.count("default-src &#x27;none&#x27;") == 1
+        text = text.replace("default-src", "script-src &#x27;unsafe-inline&#x27;; default-src")
+        head = text.index("</title>") + len("</title>")
+        copy.write_text(text[:head] + LOOK + text[head:], encoding="utf-8")
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        options += ["--virtual-time-budget=20000", "--host-resolver-rules=MAP * ~NOTFOUND"]
+        options += ["--enable-logging=stderr", f"--window-size={width},2000", "--dump-dom"]
+        options += [f"--user-data-dir={tmp_path / 'chromium'}", copy.as_uri()]
+        done = subprocess.run([chromium, *options], capture_output=True, text=True, timeout=120)
+        title = re.search("<title>(.*?)</title>", done.stdout, re.DOTALL)
+        assert title and title[1].startswith("{"), done.stderr[-2000:]
+        console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+        return json.loads(unescape(title[1])) | {"console": console}
+
+    return look
 
 
 def make_batch(batch: int = 2, size: int = 32, num_classes: int = 6, seed: int = 0, views=2):

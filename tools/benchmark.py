@@ -1,8 +1,9 @@
 #!/usr/bin/env python
-"""Measure speed and memory: benchmark.py data|load [--config-file FILE] [options] [KEY VALUE ...].
+"""Measure speed and memory: benchmark.py data|load|train [--config-file FILE] [options] [KEY VALUE]
 
-Tables are printed; --output FILE also writes every single figure as JSON. Each benchmark has its
-own options: benchmark.py data --help. Those that take several values (--workers 0 1 2) go first.
+Tables are printed, of `train` JSON lines; --output FILE also writes every single figure as JSON.
+Each benchmark has its own options: benchmark.py data --help. Those that take several values
+(--workers 0 1 2) go first.
 """
 
 import argparse
@@ -12,11 +13,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is not installed
 
-from benchmarks import data, load
+from benchmarks import data, load, train
 from co2s.files import write_json
 from co2s.tool import tool
 
-BENCHMARKS = {"data": data, "load": load}
+BENCHMARKS = {"data": data, "load": load, "train": train}
 
 
 @tool

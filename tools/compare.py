@@ -17,12 +17,12 @@ from tabulate import tabulate
 
 from co2s.engine import load_cfg
 from co2s.engine.checkpoints import last_checkpoint
-from co2s.engine.report import REPORT, options
+from co2s.engine.report import REPORT, options, refuse_other_options
 from co2s.files import write_text
 from co2s.tool import tool
 
 TRAIN = Path(__file__).with_name("train_net.py")
-FREE = ("DATALOADER.NUM_WORKERS", "MODEL.DEVICE")  # may differ: the result is the same
+ADVICE = "Give another --output, or remove that folder."
 
 Scores = dict[str, dict[str, float]]  # dataset -> prediction -> mIoU
 
@@ -60,22 +60,11 @@ def train(args: argparse.Namespace, method: str, seed: int) -> Scores:
         if done.returncode:
             raise OSError(f"{method} with seed {seed} stopped; what it said stands above.")
     report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    refuse_other_options(folder, report["options"], options(cfg))
+    refuse_other_options(folder, report["options"], options(cfg), advice=ADVICE)
     return {
         dataset: {name: values["mIoU"] for name, values in scores.items() if name != "sem_seg"}
         for dataset, scores in report["scores"].items()
     }
-
-
-def refuse_other_options(folder: Path, found: dict, wanted: dict) -> None:
-    """ValueError where a run was made with other options than these."""
-    keys = sorted(key for key in {*found, *wanted} - {*FREE} if found.get(key) != wanted.get(key))
-    if keys:
-        changes = [f"\n  {key}: {found.get(key)} there, {wanted.get(key)} here" for key in keys]
-        raise ValueError(
-            f"{folder} holds a run of other options:{''.join(changes)}\n"
-            "Give another --output, or remove that folder."
-        )
 
 
 def datasets(runs: dict[str, list[Scores]]) -> list[str]:

@@ -47,8 +47,10 @@ def _add_data(cfg: CN) -> None:
     cfg.DATASETS.LABELED = ()  # registered names of the labelled training streams
     cfg.DATASETS.UNLABELED = ()  # registered names of the unlabelled training streams
     cfg.DATASETS.VAL = ()  # the best checkpoint is chosen here; empty: on DATASETS.TEST
+    cfg.DATASETS.DIAGNOSE = False  # open masks of unlabelled images to tell how right labels are
     cfg.DATASETS.SPECS = ()  # YAML files of datasets that do not come with co2s
     cfg.DATASETS.ROOT = ""  # overrides $DETECTRON2_DATASETS/<root of the spec>
+    cfg.DATALOADER.MAX_BAD_FILES = 0  # training files that cannot be read and are done without
     cfg.DATALOADER.CUTMIX_PARTNER = "other"  # or "same", "rolled", "previous": structures/views.py
 
     cfg.INPUT.FORMAT = "RGB"
@@ -88,6 +90,8 @@ def _add_model(cfg: CN) -> None:
 
     cfg.MODEL.FUSION = "confidence"  # of several students: or "mean", or the name of one
     cfg.MODEL.STUDENT_MAPS = True  # also return each student's own map at inference
+    cfg.MODEL.ACTIVATION_CHECKPOINTING = "none"  # or "mlp", "block": recomputed, not kept
+    cfg.MODEL.COMPILE = False  # torch.compile
 
 
 def _student(backbone: str, model: str, features: list[int], guidance: str) -> CN:
@@ -132,6 +136,8 @@ def _student(backbone: str, model: str, features: list[int], guidance: str) -> C
 
 
 def _add_schedule(cfg: CN) -> None:
+    cfg.TRACKERS = ()  # "wandb", "mlflow": where scalars go besides metrics.json and TensorBoard
+    cfg.TRACKER_PROJECT = "co2s"  # wandb's project, MLflow's experiment
     cfg.SOLVER.EPOCHS = 0  # passes over the unlabelled pool; 0: SOLVER.MAX_ITER counts
     cfg.SOLVER.BASE_LR = 1e-4
     cfg.SOLVER.BACKBONE_MULTIPLIER = 0.01
@@ -141,7 +147,16 @@ def _add_schedule(cfg: CN) -> None:
     cfg.SOLVER.WEIGHT_DECAY_NORM = None  # of normalisation layers; None: as the others
     cfg.SOLVER.WARMUP_ITERS = 0  # steps of warm-up; the method has none
     cfg.SOLVER.POLY_POWER = 0.9
+    cfg.SOLVER.ACCUMULATE = 1  # parts of a step that pass one after another; same mathematics
+    cfg.SOLVER.AMP.DTYPE = "bf16"  # or "fp16", with AMP.ENABLED; losses stay in float32
+    cfg.SOLVER.AMP.PARTS = ("backbone", "head")  # of a student, that compute in DTYPE
+    cfg.CPU_MATMUL = "auto"  # "onednn", "torch", or the faster one for this CPU
+    cfg.SOLVER.CHECKPOINTS_KEPT = 2  # the last ones, besides the best
+    cfg.TEST.EARLY_STOPPING = 0  # evaluations without a better score that end a run; 0: never
     cfg.TEST.STRIDE_RATIO = 5 / 6  # of the window
     cfg.TEST.WINDOW_BATCH = 4  # windows that pass the model together
-    cfg.TEST.PANELS = 8  # validation images drawn as panels; 0: none
+    cfg.TEST.PANELS = 8  # validation images drawn as panels, beside the best and worst; 0: none
+    cfg.TEST.SNAPSHOTS = 3  # training batches drawn as the network saw them; 0: none
+    cfg.TEST.BOUNDARY_TOLERANCE = 3  # pixels, of the boundary F1; 0: it is not computed
+    cfg.TEST.CALIBRATE = True  # fit temperatures after training, so that confidences are true
     cfg.TEST.ABSENT_AS_ZERO = False  # True: an absent class has IoU 0 (authors' release)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 # Name -> where detectron2 has it. A module stands under its own name.
 NAMES = {
-    "AMPTrainer": "detectron2.engine",
     "BACKBONE_REGISTRY": "detectron2.modeling",
     "Backbone": "detectron2.modeling",
     "CfgNode": "detectron2.config",

@@ -22,6 +22,7 @@ from .catalog import (
     register_spec_file,
     set_root,
 )
+from .failures import BadFiles
 from .mapper import EvalMapper, LabeledMapper, UnlabeledMapper
 from .reading.io import read_image, read_label
 from .reading.labels import read_classes
@@ -29,6 +30,7 @@ from .reading.labels import read_classes
 register_builtin_datasets()
 
 __all__ = [
+    "BadFiles",
     "EvalMapper",
     "LabeledMapper",
     "PairedStreams",

@@ -2,6 +2,9 @@
 
 import logging
 import math
+import os
+import signal
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
@@ -12,7 +15,7 @@ from co2s.d2 import CfgNode, InferenceSampler, comm, trivial_batch_collator
 from co2s.structures import Batch, EvalItem, LabeledItem, UnlabeledItem, Views
 
 from .catalog import get_records, get_spec
-from .failures import ItemLoader, item_or_failure
+from .failures import BadFiles, ItemLoader, item_or_failure
 from .mapper import EvalMapper, LabeledMapper, UnlabeledMapper
 from .records import Record
 from .streams import DrawSampler, LabeledDraws, UnlabeledDraws
@@ -25,10 +28,18 @@ class PairedStreams:
         self,
         labeled: Iterable[list[LabeledItem]],
         unlabeled: Iterable[list[UnlabeledItem]] | None,
+        bad_files: BadFiles | None = None,
     ):
-        """unlabeled None: every batch has an empty list of unlabelled items."""
+        """unlabeled None: every batch has an empty list of unlabelled items.
+
+        bad_files: gets the files that both streams had to do without.
+        """
         self.labeled = labeled
         self.unlabeled = unlabeled
+        self.bad_files = bad_files
+        for stream in (labeled, unlabeled):
+            if isinstance(stream, ItemLoader):
+                stream.bad_files = bad_files
 
     def __iter__(self) -> Iterator[Batch]:
         if self.unlabeled is None:
@@ -49,7 +60,7 @@ def build_train_loader(cfg: CfgNode, views: Views | None, start_iter: int = 0) -
     unlabeled = None
     if cfg.DATASETS.UNLABELED and views is not None:
         unlabeled = build_unlabeled_loader(cfg, views, start_iter)
-    return PairedStreams(labeled, unlabeled)
+    return PairedStreams(labeled, unlabeled, BadFiles(cfg.DATALOADER.MAX_BAD_FILES))
 
 
 def build_labeled_loader(cfg: CfgNode, start_iter: int = 0) -> DataLoader:
@@ -62,6 +73,7 @@ def build_labeled_loader(cfg: CfgNode, start_iter: int = 0) -> DataLoader:
 
 def build_unlabeled_loader(cfg: CfgNode, views: Views, start_iter: int = 0) -> DataLoader:
     """Endless batches of unlabelled items; SOLVER.IMS_PER_BATCH of them over all processes."""
+    check_partner(cfg, views)
     names = cfg.DATASETS.UNLABELED
     records = _records(names, "DATASETS.UNLABELED")
     dataset = UnlabeledDraws(records, UnlabeledMapper(cfg, names, views), cfg.SEED)
@@ -78,7 +90,7 @@ def build_test_loader(cfg: CfgNode, name: str) -> DataLoader:
         sampler=InferenceSampler(len(records)),
         num_workers=cfg.DATALOADER.NUM_WORKERS,
         collate_fn=trivial_batch_collator,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_start_worker,
         generator=torch.Generator(),
     )
 
@@ -113,16 +125,42 @@ def _records(names: Sequence[str], key: str) -> list[Record]:
     return [record for name in names for record in get_records(name)]
 
 
-def _endless(cfg: CfgNode, dataset: LabeledDraws | UnlabeledDraws, start_iter: int) -> DataLoader:
-    batch_size, rest = divmod(cfg.SOLVER.IMS_PER_BATCH, comm.get_world_size())
-    if rest or batch_size < 1:
+def images_per_batch(cfg: CfgNode) -> int:
+    """How many labelled images, and unlabelled ones, pass the model of a process together.
+
+    SOLVER.IMS_PER_BATCH of a step, shared out over processes and SOLVER.ACCUMULATE. ValueError
+    where that is no whole number.
+    """
+    total, parts = cfg.SOLVER.IMS_PER_BATCH, cfg.SOLVER.ACCUMULATE
+    if parts < 1 or total < 1 or total % (comm.get_world_size() * parts):
         raise ValueError(
-            f"SOLVER.IMS_PER_BATCH = {cfg.SOLVER.IMS_PER_BATCH} cannot be shared evenly by "
-            f"{comm.get_world_size()} processes. Choose a multiple of it."
+            f"SOLVER.IMS_PER_BATCH = {total} cannot be shared evenly by {comm.get_world_size()} "
+            f"processes in {parts} parts each (SOLVER.ACCUMULATE). Choose a multiple."
         )
+    return total // (comm.get_world_size() * parts)
+
+
+def check_partner(cfg: CfgNode, views: Views) -> None:
+    """ValueError where the batch has no such CutMix partner as the views want."""
+    if views.cutmix and views.partner == "rolled" and images_per_batch(cfg) < 2:
+        raise ValueError(
+            'DATALOADER.CUTMIX_PARTNER "rolled" is another image of the batch, and a batch of one '
+            'has none. Set it to "previous" or "other".'
+        )
+    if views.cutmix and views.partner == "previous" and cfg.SOLVER.ACCUMULATE > 1:
+        raise ValueError(
+            'DATALOADER.CUTMIX_PARTNER "previous" needs steps of one batch, and SOLVER.ACCUMULATE '
+            f'is {cfg.SOLVER.ACCUMULATE}. Set the partner to "rolled" or "other".'
+        )
+
+
+def _endless(cfg: CfgNode, dataset: LabeledDraws | UnlabeledDraws, start_iter: int) -> DataLoader:
+    batch_size = images_per_batch(cfg)
     if cfg.SEED < 0:
         raise ValueError(f"SEED is {cfg.SEED}; draw one first, as co2s.engine.load_cfg does.")
-    sampler = DrawSampler(len(dataset), cfg.SEED, dataset.stream, start_iter * batch_size)
+    dataset.max_bad = cfg.DATALOADER.MAX_BAD_FILES
+    made = start_iter * batch_size * cfg.SOLVER.ACCUMULATE
+    sampler = DrawSampler(len(dataset), cfg.SEED, dataset.stream, made)
     workers = cfg.DATALOADER.NUM_WORKERS
     logging.getLogger(__name__).info(
         "%s: %d images, %d per process and step", type(dataset).__name__, len(dataset), batch_size
@@ -133,14 +171,31 @@ def _endless(cfg: CfgNode, dataset: LabeledDraws | UnlabeledDraws, start_iter: i
         sampler=sampler,
         num_workers=workers,
         collate_fn=trivial_batch_collator,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_start_worker,
         generator=torch.Generator(),  # the loader takes nothing from the global generator
         persistent_workers=workers > 0,
         drop_last=True,
     )
 
 
-def _one_thread(worker: int) -> None:
-    """The workers are the parallelism: more threads within each only get in each other's way."""
+def _start_worker(worker: int) -> None:
+    """The workers are the parallelism: more threads within each only get in each other's way.
+
+    Signals that ask a run to save and end are for the process that trains: the worker goes on, and
+    ends with it.
+    """
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    for name in ("SIGUSR1", "SIGUSR2"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this worker at a SIGTERM of the process it works for, not at one for the whole run."""
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+        pass
+    os._exit(0)

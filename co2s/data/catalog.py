@@ -1,7 +1,8 @@
 """The catalog: every dataset under the names `<dataset>_<split>_labeled`, `_unlabeled`, `_val`."""
 
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -15,6 +16,8 @@ from .checks import check_disjoint, check_distinct, check_files
 from .records import DatasetFiles, Record
 from .spec import DatasetSpec
 from .spec.reader import load_spec
+
+logger = logging.getLogger(__name__)
 
 SPECS_FOLDER = Path(__file__).parent / "spec" / "builtin"
 
@@ -147,6 +150,26 @@ def get_records(name: str) -> list[Record]:
             check_disjoint(name, records, other, DatasetCatalog.get(other))
     _ENTRIES[spec.name].checked.add(name)
     return records
+
+
+def known_masks(names: Sequence[str]) -> dict[tuple[str, str], str]:
+    """The masks that lie there for unlabelled images, by (dataset, image_id), to diagnose by.
+
+    Nothing trains on them. A warning where none of these splits has any.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for name in names:
+        spec = get_spec(name)
+        split = name.removesuffix("_unlabeled").removeprefix(spec.name).removeprefix("_") or None
+        files = DatasetFiles(spec, dataset_root(spec.name))
+        found |= {(spec.name, image): mask for image, mask in files.known_masks(split).items()}
+    if not found:
+        logger.warning(
+            "DATASETS.DIAGNOSE: no mask lies there for any image of %s; the precision of their "
+            "pseudo-labels stays unknown.",
+            ", ".join(names),
+        )
+    return found
 
 
 def _loaders(spec: DatasetSpec) -> dict[str, Callable[[], list[Record]]]:

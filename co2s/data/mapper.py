@@ -12,13 +12,13 @@ from co2s.semi import cutmix_box
 from co2s.structures import IGNORE_LABEL, EvalItem, LabeledItem, UnlabeledItem, Views
 from co2s.structures.items import Source
 
-from .catalog import get_spec
+from .catalog import get_spec, known_masks
 from .reading.samples import Pixels, load_classes, load_image, load_labeled
 from .records import Record
 from .spec import DatasetSpec
 from .views.build import strong_view, weak_view
 from .views.strong import StrongView, apply
-from .views.weak import WeakView
+from .views.weak import Geometry, WeakView
 
 
 class LabeledMapper:
@@ -50,8 +50,8 @@ class LabeledMapper:
 class UnlabeledMapper:
     """The views of an unlabelled image that a method asks for, and its CutMix partner's.
 
-    Labels are neither named nor opened: only `file_name`, `window` and `dataset` of a record are
-    read.
+    Labels are neither named nor opened: only `file_name`, `window`, `image_id` and `dataset` of a
+    record are read. With DATASETS.DIAGNOSE the known ones come along, for nobody to learn from.
     """
 
     @configurable
@@ -63,13 +63,18 @@ class UnlabeledMapper:
         strong: StrongView,
         cutmix: Mapping,
         specs: Mapping[str, DatasetSpec],
+        known: Mapping[tuple[str, str], str] | None = None,
     ) -> None:
-        """cutmix: the keyword arguments of `cutmix_box`."""
+        """cutmix: the keyword arguments of `cutmix_box`.
+
+        known: the mask of an image, by dataset and image_id, to diagnose by; None: of none.
+        """
         self.views = views
         self.weak = weak
         self.specs = specs
         self.strong = strong
         self.cutmix = cutmix
+        self.known = known
 
     @classmethod
     def from_config(cls, cfg: CfgNode, names: Sequence[str], views: Views) -> dict:
@@ -85,11 +90,12 @@ class UnlabeledMapper:
             "strong": strong_view(cfg),
             "cutmix": cutmix,
             "specs": _specs(names),
+            "known": known_masks(names) if cfg.DATASETS.DIAGNOSE else None,
         }
 
     def __call__(self, record: Record, partner: Record, rng: np.random.Generator) -> UnlabeledItem:
         number, size = self.views.strong, self.weak.size
-        item = self._seen(record, rng, [True] * number)
+        item = self._seen(record, rng, [True] * number, diagnose=self.known is not None)
         item["seed"] = int(rng.integers(2**31))
         if self.views.cutmix:
             boxes = [cutmix_box(size, size, rng, **self.cutmix) for _ in range(number)]
@@ -101,7 +107,11 @@ class UnlabeledMapper:
         return item
 
     def _seen(
-        self, record: Record, rng: np.random.Generator, wanted: Sequence[bool]
+        self,
+        record: Record,
+        rng: np.random.Generator,
+        wanted: Sequence[bool],
+        diagnose: bool = False,
     ) -> UnlabeledItem:
         """wanted: of each strong view, whether anybody will look at it; else the crop stands in."""
         image = load_image(record, self.specs[record["dataset"]].raster)
@@ -114,10 +124,22 @@ class UnlabeledMapper:
             "valid": torch.from_numpy(geometry.valid(image.valid)),
             "seed": 0,
         }
+        if diagnose:
+            item["diagnosis"] = torch.from_numpy(self._diagnosis(record, image, geometry))
         if changes:
             seen = zip(changes, wanted, strict=True)
             item["strong"] = to_tensor(*(apply(c, crop) if w else crop for c, w in seen))
         return item
+
+    def _diagnosis(self, record: Record, image: Pixels, geometry: Geometry) -> np.ndarray:
+        """(S, S) uint8 classes of the weak view, 255 where they are not known."""
+        assert self.known is not None
+        mask = self.known.get((record["dataset"], record["image_id"]))
+        if mask is None:
+            return np.full((self.weak.size, self.weak.size), IGNORE_LABEL, np.uint8)
+        labelled = {**record, "sem_seg_file_name": mask}
+        classes = load_classes(labelled, self.specs[record["dataset"]], image)
+        return geometry.classes(classes)
 
 
 class EvalMapper:

@@ -42,26 +42,39 @@ class DatasetFiles:
         rest = [record for number, (record, _) in enumerate(found) if number not in chosen]
         return [_without_label(record) for record in rest] + self._more()
 
+    def known_masks(self, split: str | None = None) -> dict[str, str]:
+        """The masks that happen to lie there for the unlabelled images of a split, by image_id."""
+        if self.spec.splits.folder is not None:
+            records = self._listed(f"{split}/unlabeled.txt", with_labels=None)
+        else:
+            unlabeled = {record["image_id"] for record in self.unlabeled(split)}
+            found = (record for record, _ in self._found("train"))
+            records = [record for record in found if record["image_id"] in unlabeled]
+        named = {r["image_id"]: r["sem_seg_file_name"] for r in records if "sem_seg_file_name" in r}
+        there = {path: Path(path).is_file() for path in {*named.values()}}
+        return {image: path for image, path in named.items() if there[path]}
+
     def val(self) -> list[Record]:
         """The validation records, labelled."""
         if self.spec.splits.folder is not None:
             return self._listed("val.txt", with_labels=True)
         return [record for record, _ in self._found("val")]
 
-    def _listed(self, name: str, with_labels: bool) -> list[Record]:
+    def _listed(self, name: str, with_labels: bool | None) -> list[Record]:
+        """with_labels: of every image, or of none; None: of those that have one."""
         assert self.spec.splits.folder is not None
         path = self._existing_root() / self.spec.splits.folder / name
         records = []
         for image, label in read_list(path):
             record = self._record(image)
-            if with_labels:
-                if label is None:
-                    label = self._annotated(image)
-                if label is None:
+            if with_labels is not False:
+                label = label or self._annotated(image)
+                if label is not None:
+                    record["sem_seg_file_name"] = str(self.root / label)
+                elif with_labels:
                     raise ValueError(
                         f"{path}: {image} has no label beside it, behind a space or a tab."
                     )
-                record["sem_seg_file_name"] = str(self.root / label)
             records.append(record)
         return list(self._cut(records))
 

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, Sampler
 from co2s.d2 import TrainingSampler, comm
 from co2s.structures import LabeledItem, UnlabeledItem
 
-from .failures import item_or_failure
+from .failures import item_or_other
 from .mapper import LabeledMapper, UnlabeledMapper
 from .records import Record
 
@@ -41,6 +41,7 @@ class LabeledDraws(Dataset):
     """Draws of labelled items."""
 
     stream = LABELED
+    max_bad = 0  # files that a draw may do without
 
     def __init__(self, records: Sequence[Record], mapper: LabeledMapper, seed: int) -> None:
         self.records = records
@@ -52,8 +53,11 @@ class LabeledDraws(Dataset):
 
     def __getitem__(self, draw: Draw) -> LabeledItem:
         index, number = draw
-        rng = np.random.default_rng((self.seed, self.stream, number))
-        return item_or_failure(lambda: self.mapper(self.records[index], rng))
+        seed = (self.seed, self.stream, number)
+        return item_or_other(self._make, index, seed, self.records, self.max_bad)
+
+    def _make(self, index: int, rng: np.random.Generator) -> LabeledItem:
+        return self.mapper(self.records[index], rng)
 
 
 class UnlabeledDraws(Dataset):
@@ -63,6 +67,7 @@ class UnlabeledDraws(Dataset):
     """
 
     stream = UNLABELED
+    max_bad = 0
 
     def __init__(self, records: Sequence[Record], mapper: UnlabeledMapper, seed: int) -> None:
         if mapper.views.cutmix and mapper.views.partner == "other" and len(records) < 2:
@@ -79,10 +84,13 @@ class UnlabeledDraws(Dataset):
 
     def __getitem__(self, draw: Draw) -> UnlabeledItem:
         index, number = draw
-        rng = np.random.default_rng((self.seed, self.stream, number))
+        seed = (self.seed, self.stream, number)
+        return item_or_other(self._make, index, seed, self.records, self.max_bad)
+
+    def _make(self, index: int, rng: np.random.Generator) -> UnlabeledItem:
         other = index
         if self.mapper.views.partner == "other" and len(self.records) > 1:
             other = int(rng.integers(len(self.records) - 1))
             other += other >= index
         pair = self.records[index], self.records[other]
-        return item_or_failure(lambda: self.mapper(*pair, rng))
+        return self.mapper(*pair, rng)

@@ -1,20 +1,33 @@
 """Checkpoints: written whole or not at all, and of the last ones the newest that is whole."""
 
+import functools
 import logging
+import os
 import re
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from co2s.d2 import CfgNode, DetectionCheckpointer
-from co2s.files import write_text, write_whole
+from co2s.d2 import CfgNode, DetectionCheckpointer, comm
+from co2s.files import is_draft, write_text, write_whole
 
 logger = logging.getLogger(__name__)
 
 BEST = "model_best"
 TAG = "last_checkpoint"  # the file that names the last checkpoint, as detectron2 has it
+# What else tells of one run; a fresh one begins without.
+OF_A_RUN = (
+    "report.json",
+    "metrics.json",
+    "bad_files.json",
+    "trackers.json",
+    "calibration.json",
+    "twin.json",
+)
+FORMER = "former"  # the folder for what a run of before has left in OUTPUT_DIR
 
 
 class WholeCheckpointer(DetectionCheckpointer):
@@ -41,12 +54,30 @@ class WholeCheckpointer(DetectionCheckpointer):
         return bool(self.get_checkpoint_file())
 
     def get_checkpoint_file(self) -> str:
-        return newest_whole(self.save_dir)
+        return agreed_checkpoint(self.save_dir)
 
 
 def last_checkpoint(cfg: CfgNode) -> str:
-    """The path of the last checkpoint in OUTPUT_DIR that is whole, "" where there is none."""
-    return newest_whole(cfg.OUTPUT_DIR)
+    """The path of the last checkpoint in OUTPUT_DIR that is whole, "" where there is none.
+
+    All processes call it together.
+    """
+    return agreed_checkpoint(cfg.OUTPUT_DIR)
+
+
+def agreed_checkpoint(folder: str) -> str:
+    """What the main process finds with `newest_whole`, on all processes.
+
+    FileNotFoundError where another process does not see that file.
+    """
+    found = newest_whole(folder) if comm.is_main_process() else ""
+    path = comm.all_gather(found)[0]
+    if path and not Path(path).is_file():
+        raise FileNotFoundError(
+            f"Process {comm.get_rank()} does not see {path}, which the main process goes on from. "
+            "OUTPUT_DIR must lie on a disk that all machines share."
+        )
+    return path
 
 
 def newest_whole(folder: str) -> str:
@@ -67,8 +98,54 @@ def newest_whole(folder: str) -> str:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a checkpoint has its table of contents, which is written last."""
-    return path.is_file() and zipfile.is_zipfile(path)
+    """Whether a checkpoint is complete: its table of contents, and every checksum in it."""
+    if not path.is_file():
+        return False
+    status = path.stat()
+    return _is_sound(path, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache
+def _is_sound(path: Path, _changed: int, _size: int) -> bool:
+    """Reads all of a file, once: a start asks several times."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, zlib.error, EOFError):
+        return False
+
+
+def numbered(folder: Path) -> dict[int, Path]:
+    """The checkpoints that are named by their step, by that number."""
+    found = {}
+    for path in folder.glob("model_*.pth"):
+        if step := re.fullmatch(r"model_(\d+)", path.stem):
+            found[int(step[1])] = path
+    return found
+
+
+def clear_drafts(folder: Path) -> None:
+    """Remove the unfinished files that a killed run has left in its OUTPUT_DIR."""
+    for path in (*folder.glob(".*"), *folder.glob("inference/*/.*")):
+        if is_draft(path):
+            logger.warning("Removed %s: a run was ended while it wrote that file.", path)
+            path.unlink(missing_ok=True)
+
+
+def put_aside(folder: Path) -> None:
+    """Move the checkpoints, scalars and report of another run in `folder` into `former`.
+
+    The tag goes first: what is left of a run after a kill must not pass for one to resume.
+    """
+    names = [TAG, *OF_A_RUN, *sorted(path.name for path in folder.glob("model_*.pth"))]
+    moved = [name for name in names if (folder / name).is_file()]
+    for name in moved:
+        (folder / FORMER).mkdir(exist_ok=True)
+        os.replace(folder / name, folder / FORMER / name)
+    if moved:
+        logger.warning(
+            "%s held another run: %s are in %s now.", folder, ", ".join(moved), folder / FORMER
+        )
 
 
 def best_checkpoint(cfg: CfgNode) -> str:
@@ -79,6 +156,8 @@ def best_checkpoint(cfg: CfgNode) -> str:
 def best_score(path: str) -> dict[str, Any] | None:
     """What a best checkpoint says of itself: {"metric", "value", "iteration"}; None: nothing."""
     if not is_whole(Path(path)):
+        if Path(path).exists():
+            logger.warning("%s is damaged: the best model is lost.", path)
         return None
     content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     return content.get("score")

@@ -11,6 +11,7 @@ from co2s.config import Given, add_student, check_keys, get_co2s_cfg, read_given
 from co2s.d2 import META_ARCH_REGISTRY, CfgNode, comm
 from co2s.data import iterations_per_epoch, register_datasets
 from co2s.modeling.backbone import patch_size, settle
+from co2s.modeling.execution import precisions
 from co2s.modeling.guidance.text import name_prototypes
 from co2s.modeling.meta_arch import Method  # the methods bring keys of their own
 from co2s.modeling.metadata import num_bands, num_classes
@@ -85,6 +86,7 @@ def _resolve(cfg: CfgNode, given: Given, training: bool, resume: bool) -> list[s
 
 
 def _check_values(cfg: CfgNode) -> None:
+    precisions(cfg)  # refuses what it cannot be
     if cfg.INPUT.FORMAT != "RGB":
         raise ValueError(
             f'INPUT.FORMAT is "{cfg.INPUT.FORMAT}"; images are read and normalised as "RGB" '

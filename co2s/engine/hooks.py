@@ -1,12 +1,10 @@
-"""Hooks of the trainer: the best checkpoint, and what a method wants logged."""
+"""The hook that keeps the best checkpoint."""
 
 import logging
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from co2s.d2 import HookBase, comm
 
@@ -15,31 +13,46 @@ from .checkpoints import BEST, best_score
 logger = logging.getLogger(__name__)
 
 
+class EnoughEvaluations(BaseException):
+    """Ends training early. No Exception: those are logged as failures by every trainer."""
+
+
 class EvaluateAndKeepBest(HookBase):
     """Evaluates every `period` steps and after the last, and saves the best model with its score.
 
     Comes after whatever saves the last checkpoint. A resumed run knows the best score from the
     best checkpoint, and first makes up an evaluation that may have been interrupted. Every process
-    evaluates, the main one saves.
+    evaluates, the main one saves. With a `patience`, EnoughEvaluations is raised on all processes
+    after that many evaluations in a row without a better score: nothing but the step and the best
+    checkpoint says how many they are, so that a resumed run counts the same.
     """
 
     def __init__(
-        self, period: int, evaluate: Callable[[], Any], checkpointer: Any, metric: str
+        self,
+        period: int,
+        evaluate: Callable[[], Any],
+        checkpointer: Any,
+        metric: str,
+        patience: int = 0,
     ) -> None:
-        """evaluate: -> nested dict of numbers, empty on other processes; metric: "a/b" in it."""
+        """evaluate: -> nested dict of numbers, empty on other processes; metric: "a/b" in it.
+
+        patience: evaluations; 0 for no early end. ValueError for less.
+        """
+        if patience < 0:
+            raise ValueError(f"TEST.EARLY_STOPPING is {patience}: give evaluations, 0 for never.")
         self.period, self.evaluate = period, evaluate
         self.checkpointer, self.metric = checkpointer, metric
+        self.patience = patience
         self.best: dict[str, Any] | None = None
 
     def before_train(self) -> None:
-        start, path = self.trainer.start_iter, Path(self.checkpointer.save_dir, f"{BEST}.pth")
+        start = self.trainer.start_iter
         if start == 0:
-            if comm.is_main_process() and path.is_file():  # of another run in this folder
-                path.replace(path.with_name("former_best.pth"))
             return
         if comm.is_main_process():
-            self.best = best_score(str(path))
-        if start % self.period == 0:
+            self.best = best_score(str(Path(self.checkpointer.save_dir, f"{BEST}.pth")))
+        if start % self.period == 0 or start == self.trainer.max_iter:
             self._go_to(start - 1)  # what is saved must say which step it was
             self._judge(start - 1)
             self._go_to(start)
@@ -61,7 +74,21 @@ class EvaluateAndKeepBest(HookBase):
         if numbers:
             self.trainer.storage.put_scalars(smoothing_hint=False, **numbers)
             self._keep(numbers[self.metric], iteration)
-        comm.synchronize()  # the next step starts on all processes together
+        # The main process alone knows; all start the next step together.
+        if comm.all_gather(self.is_enough(iteration + 1))[0]:
+            logger.info(
+                "No better %s in %d evaluations: training ends after step %d, the best is %s.",
+                self.metric,
+                self.patience,
+                iteration + 1,
+                self.best,
+            )
+            raise EnoughEvaluations
+
+    def is_enough(self, done: int) -> bool:
+        """Whether the evaluations up to that many steps end the run early."""
+        best = self.best["iteration"] + 1 if self.best else 0
+        return 0 < self.patience <= (done - best) // self.period
 
     def _keep(self, value: float, iteration: int) -> None:
         shown = f"{self.metric} {value:.5f} after step {iteration}"
@@ -73,28 +100,6 @@ class EvaluateAndKeepBest(HookBase):
             self.checkpointer.save(BEST, iteration=iteration, score=self.best)
         else:
             logger.info("Not the best model: %s; that is %s", shown, self.best)
-
-
-class MethodScalars(HookBase):
-    """Logs the mean of the method's scalars over every `period` steps.
-
-    They stay on their device in between: a step does not wait for a log line.
-    """
-
-    def __init__(self, method: Any, period: int) -> None:
-        self.method, self.period = method, period
-        self.sums: dict[str, Tensor] = {}
-        self.steps = 0
-
-    def after_step(self) -> None:
-        for name, value in self.method.scalars.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value.detach()
-        self.steps += 1
-        done = self.trainer.iter + 1
-        if done % self.period == 0 or done == self.trainer.max_iter:
-            means = {name: (total / self.steps).item() for name, total in self.sums.items()}
-            self.trainer.storage.put_scalars(smoothing_hint=False, **means)
-            self.sums, self.steps = {}, 0
 
 
 def flat(results: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

@@ -5,6 +5,7 @@ import os
 
 from co2s import d2
 from co2s.d2 import CfgNode, comm, default_setup, setup_logger
+from co2s.layers import choose_products
 from co2s.modeling.guidance.text import prepare_prototypes
 from co2s.preparation.check import check_before_training
 
@@ -33,6 +34,8 @@ def setup(args: argparse.Namespace) -> CfgNode:
     log.info("Names of detectron2 come from: %s", d2.describe())
     for note in notes:
         log.warning(note)
+    if choose_products(cfg.CPU_MATMUL):
+        log.info("Matrix products on the CPU are oneDNN's (CPU_MATMUL %s)", cfg.CPU_MATMUL)
     if training:
         check_data(cfg)
         if not (args.resume and last_checkpoint(cfg)):

@@ -4,6 +4,7 @@ import logging
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,10 +13,8 @@ from torch.utils.data import DataLoader
 
 from co2s.d2 import (
     META_ARCH_REGISTRY,
-    AMPTrainer,
     CfgNode,
     DatasetEvaluators,
-    SimpleTrainer,
     TrainerBase,
     build_model,
     comm,
@@ -24,20 +23,34 @@ from co2s.d2 import (
     hooks,
     inference_on_dataset,
 )
-from co2s.data import build_test_loader, build_train_loader
+from co2s.data import BadFiles, build_test_loader, build_train_loader
 from co2s.evaluation import MAIN, PanelWriter, SegmentationEvaluator, write_run_pictures
+from co2s.modeling.metadata import declared_classes
 from co2s.solver import build_lr_scheduler, build_optimizer
 from co2s.structures import Batch
 
+from .bad_files import BadFilesFound
+from .calibration import calibrate
 from .checkpoints import (
     WholeCheckpointer,
     best_checkpoint,
     best_score,
+    clear_drafts,
     last_checkpoint,
+    put_aside,
     started_from,
 )
-from .hooks import EvaluateAndKeepBest, MethodScalars
-from .report import write_report
+from .drift import Drift
+from .facts import RunFacts
+from .hooks import EnoughEvaluations, EvaluateAndKeepBest
+from .report import REPORT, draw_page, reported_steps, write_report
+from .saving import SaveCheckpoints
+from .signals import StopOnSignal
+from .snapshots import Snapshots
+from .step import Stepper, build_scaler
+from .trackers import check_trackers, tracker_writers
+from .twin import write_twin
+from .writers import RecentScalars, WriteScalars, cut_unfinished_line
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +72,7 @@ class SemiSupervisedTrainer(TrainerBase):
         super().__init__()
         self.cfg = cfg
         self.start_iter, self.max_iter = 0, cfg.SOLVER.MAX_ITER
+        self.made = 0  # steps
         last = last_checkpoint(cfg) if resume else ""
         self.method: Any = self.build_model(started_from(cfg, last) if last else cfg)
         self.optimizer = self.build_optimizer(cfg, self.method)
@@ -66,10 +80,17 @@ class SemiSupervisedTrainer(TrainerBase):
         # On the CPU there are no device ids, and the default would name GPUs.
         ids = [comm.get_local_rank()] if cfg.MODEL.DEVICE.startswith("cuda") else None
         model = create_ddp_model(self.method, broadcast_buffers=False, device_ids=ids)
-        stepper = AMPTrainer if cfg.SOLVER.AMP.ENABLED else SimpleTrainer
-        self._trainer = stepper(model, _Batches(self), self.optimizer)
+        self._trainer = Stepper(
+            model,
+            self.method,
+            _Batches(self),
+            self.optimizer,
+            accumulate=cfg.SOLVER.ACCUMULATE,
+            scaler=build_scaler(cfg),
+        )
         self.checkpointer = WholeCheckpointer(model, cfg.OUTPUT_DIR, trainer=self)
         self.keeper: EvaluateAndKeepBest | None = None
+        self.bad_files: BadFiles | None = None  # those that the training has met
         self.register_hooks(self.build_hooks())
 
     @classmethod
@@ -102,8 +123,14 @@ class SemiSupervisedTrainer(TrainerBase):
     ) -> DatasetEvaluators:
         """Scores, and panels of that many images, into a folder (inference/<dataset_name>)."""
         folder = output_folder or os.path.join(cfg.OUTPUT_DIR, "inference", dataset_name)
-        zero = cfg.TEST.ABSENT_AS_ZERO
-        evaluators: list[Any] = [SegmentationEvaluator(dataset_name, folder, absent_as_zero=zero)]
+        evaluators: list[Any] = [
+            SegmentationEvaluator(
+                dataset_name,
+                folder,
+                absent_as_zero=cfg.TEST.ABSENT_AS_ZERO,
+                boundary_tolerance=cfg.TEST.BOUNDARY_TOLERANCE,
+            )
+        ]
         if panels:
             evaluators.append(PanelWriter(dataset_name, folder, count=panels))
         return DatasetEvaluators(evaluators)
@@ -130,64 +157,118 @@ class SemiSupervisedTrainer(TrainerBase):
         return self._trainer.model
 
     def build_hooks(self) -> list[Any]:
-        """In order: time and schedule; save; evaluate, then judge what was saved; write last."""
+        """In order: measure; save; stop if told to; evaluate, then judge what was saved; write.
+
+        What a checkpoint must know of a step comes before what saves.
+        """
         cfg = self.cfg
+        check_trackers(cfg)
         chosen_on = cfg.DATASETS.VAL or cfg.DATASETS.TEST
         result = [hooks.IterationTimer(), hooks.LRScheduler(self.optimizer, self.scheduler)]
+        result.append(Drift(self.method, declared_classes(cfg).names, LOG_PERIOD))
+        result += [RecentScalars(), BadFilesFound(cfg.OUTPUT_DIR, LOG_PERIOD)]
         if comm.is_main_process():
-            period = cfg.SOLVER.CHECKPOINT_PERIOD
-            result.append(hooks.PeriodicCheckpointer(self.checkpointer, period, max_to_keep=2))
+            result.append(Snapshots(self.method, lambda: self._trainer.batches, cfg))
+        period, kept = cfg.SOLVER.CHECKPOINT_PERIOD, cfg.SOLVER.CHECKPOINTS_KEPT
+        self.saver = SaveCheckpoints(self.checkpointer, period, kept)
+        self.stop = StopOnSignal(self.saver.save)
+        result += [self.saver, self.stop]
         if chosen_on and cfg.TEST.EVAL_PERIOD > 0:
             metric = f"{MAIN}/mIoU" if len(chosen_on) == 1 else f"{chosen_on[0]}/{MAIN}/mIoU"
             self.keeper = EvaluateAndKeepBest(
                 cfg.TEST.EVAL_PERIOD,
-                lambda: self.test(cfg, self.model, chosen_on),
+                lambda: self._evaluate(chosen_on),
                 self.checkpointer,
                 metric,
+                cfg.TEST.EARLY_STOPPING,
             )
             result.append(self.keeper)
-        result.append(MethodScalars(self.method, LOG_PERIOD))
         if comm.is_main_process():
-            writers = default_writers(cfg.OUTPUT_DIR, self.max_iter)
-            result.append(hooks.PeriodicWriter(writers, period=LOG_PERIOD))
+            result.append(RunFacts(cfg, self.method))
+            result.append(WriteScalars(self._writers, LOG_PERIOD))
         return result
+
+    def _writers(self) -> list[Any]:
+        """Console, metrics.json, TensorBoard, and the trackers that the configuration names."""
+        folder = self.cfg.OUTPUT_DIR
+        cut_unfinished_line(Path(folder, "metrics.json"))
+        return [*default_writers(folder, self.max_iter), *tracker_writers(self.cfg)]
+
+    def _evaluate(self, names: Sequence[str]) -> dict[str, Any]:
+        """Scores on datasets; all is saved before, so that a signal need not wait for them."""
+        self.saver.save()
+        with self.stop.at_once():
+            return self.test(self.cfg, self.model, names)
 
     def resume_or_load(self, resume: bool = True) -> None:
         """Go on from the last checkpoint of OUTPUT_DIR, or start from MODEL.WEIGHTS."""
         self.checkpointer.resume_or_load(self.cfg.MODEL.WEIGHTS, resume=resume)
         if resume and self.checkpointer.has_checkpoint():
-            self.start_iter = self.iter + 1
+            self.start_iter = self.made = self.iter + 1
 
     def train(self) -> dict[str, Any]:  # type: ignore[override]
         """Train what is left, then score the best checkpoint on DATASETS.TEST, with pictures."""
-        if self.start_iter < self.max_iter:
-            super().train(self.start_iter, self.max_iter)
+        if comm.is_main_process():
+            clear_drafts(Path(self.cfg.OUTPUT_DIR))
+        if self._is_through():
+            logger.info("All %d steps are made already: only reporting.", self.start_iter)
         else:
-            logger.info("All %d steps are made already: only reporting.", self.max_iter)
+            if comm.is_main_process():
+                self._make_ready()
+            self.method.temperatures.set({})  # those of a checkpoint are of a former model
+            try:
+                super().train(self.start_iter, self.max_iter)
+            except EnoughEvaluations:
+                pass  # the hook has said so
+            self.made = min(self.iter + 1, self.max_iter)
         return self.report()
+
+    def _is_through(self) -> bool:
+        """Whether the steps that are made were reported, and no more are to come."""
+        if not comm.is_main_process():
+            return comm.all_gather(None)[0]
+        best, steps = best_score(best_checkpoint(self.cfg)), self.start_iter
+        if early := self.keeper is not None and steps > 0:
+            self.keeper.best = best
+            early = self.keeper.is_enough(steps)
+        done = early or steps >= self.max_iter
+        return comm.all_gather(done and reported_steps(self.cfg) == steps)[0]
+
+    def _make_ready(self) -> None:
+        """OUTPUT_DIR for a training: of this run, and with no report before it is through."""
+        folder = Path(self.cfg.OUTPUT_DIR)
+        if self.start_iter == 0:
+            put_aside(folder)
+        (folder / REPORT).unlink(missing_ok=True)
 
     def report(self) -> dict[str, Any]:
         """Scores of the best checkpoint where one was chosen, else of the model as it is."""
         cfg = self.cfg
         if not cfg.DATASETS.TEST:
+            if comm.is_main_process():
+                draw_page(cfg)
             return {}
         best = self._best()
-        if any(comm.all_gather(best is not None)):
+        chosen = any(comm.all_gather(best is not None))
+        if chosen:
             self.checkpointer.load(best_checkpoint(cfg), checkpointables=[])
             if not cfg.DATASETS.VAL:
                 logger.info("The best checkpoint was chosen on the very set that is reported.")
+        if cfg.TEST.CALIBRATE:
+            calibrate(self, best_checkpoint(cfg) if chosen else last_checkpoint(cfg))
         results = self.test(cfg, self.model, panels=cfg.TEST.PANELS)
         if comm.is_main_process():
-            write_report(cfg, results, best)
+            write_report(cfg, results, best, self.made)
             write_run_pictures(cfg.OUTPUT_DIR)
+            write_twin(cfg)
+            draw_page(cfg)
         return results
 
     def _best(self) -> dict[str, Any] | None:
         """How the best checkpoint was chosen; None: none was, or this is not the main process."""
         if self.keeper is None or not comm.is_main_process():
             return None
-        trained = self.start_iter < self.max_iter
-        return self.keeper.best if trained else best_score(best_checkpoint(self.cfg))
+        return best_score(best_checkpoint(self.cfg))
 
     def run_step(self) -> None:
         self._trainer.iter = self.iter
@@ -211,7 +292,9 @@ class _Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         trainer = self._trainer
-        return iter(trainer.build_train_loader(trainer.cfg, start_iter=trainer.start_iter))
+        loader = trainer.build_train_loader(trainer.cfg, start_iter=trainer.start_iter)
+        trainer.bad_files = getattr(loader, "bad_files", None)
+        return iter(loader)
 
 
 def log_parameters(model: nn.Module) -> None:

@@ -4,7 +4,7 @@ from .confusion import confusion_matrix, scores
 from .curves import write_curves
 from .evaluator import MAIN, SegmentationEvaluator
 from .heatmap import write_confusion
-from .panels import PanelWriter
+from .panels import PanelWriter, spread
 from .pictures import write_run_pictures
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "SegmentationEvaluator",
     "confusion_matrix",
     "scores",
+    "spread",
     "write_confusion",
     "write_curves",
     "write_run_pictures",

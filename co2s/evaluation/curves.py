@@ -31,7 +31,7 @@ def write_curves(output_dir: str) -> str:
         for draw, chosen in (
             (_draw_losses, _starting("loss_", metrics) | _named({"total_loss"}, metrics)),
             (_draw_scores, _scores(metrics)),
-            (_draw_kept, _starting("kept_", metrics)),
+            (_draw_coverage, _coverage(metrics)),
             (_draw_schedule, _named({"lr", "stability_weight"}, metrics)),
         )
         if chosen
@@ -57,6 +57,11 @@ def _scores(metrics: Metrics) -> Metrics:
     """mIoU of every prediction by name; that of the one that counts would be there twice."""
     parts = {name: name.split("/") for name in metrics}
     return {n: metrics[n] for n, p in parts.items() if p[-1] == "mIoU" and MAIN not in p}
+
+
+def _coverage(metrics: Metrics) -> Metrics:
+    """That of every student; those of its classes have names of three parts."""
+    return {n: s for n, s in _starting("coverage/", metrics).items() if n.count("/") == 1}
 
 
 def _named(names: set[str], metrics: Metrics) -> Metrics:
@@ -104,9 +109,9 @@ def _draw_scores(axis: "Axes", metrics: Metrics) -> None:
     axis.legend(fontsize=8.5, frameon=False, loc="lower right")
 
 
-def _draw_kept(axis: "Axes", metrics: Metrics) -> None:
+def _draw_coverage(axis: "Axes", metrics: Metrics) -> None:
     for i, (name, (iterations, values)) in enumerate(metrics.items()):
-        student = name.removeprefix("kept_")
+        student = name.removeprefix("coverage/")
         axis.plot(iterations, 100 * np.asarray(values), color=color_of(student, i), label=student)
     axis.set_ylim(0, 100)
     axis.set_title("pseudo-labels above the threshold, % of valid pixels")

@@ -10,7 +10,9 @@ from torch import Tensor
 from co2s.d2 import DatasetCatalog, DatasetEvaluator, MetadataCatalog, comm
 from co2s.structures import IGNORE_LABEL
 
+from .boundary import add_boundary_scores, boundary_counts
 from .confusion import confusion_matrix, scores
+from .per_image import filled_cells, write_per_image
 from .report import as_results, as_table, write_scores
 
 MAIN = "sem_seg"  # the prediction that counts, in outputs and results; the others are MAIN_<name>
@@ -44,18 +46,26 @@ class SegmentationEvaluator(DatasetEvaluator):
     """One confusion matrix for each prediction, over the whole dataset (method section 5).
 
     Every image has to be seen exactly once over all processes. On the main process `evaluate`
-    logs a table and writes `<output_dir>/scores.json`. All scores are percentages.
+    logs a table and writes `<output_dir>/scores.json` and, of single images, `per_image.npz`. All
+    scores are percentages.
     """
 
     def __init__(
-        self, dataset_name: str, output_dir: str | None = None, *, absent_as_zero: bool = False
+        self,
+        dataset_name: str,
+        output_dir: str | None = None,
+        *,
+        absent_as_zero: bool = False,
+        boundary_tolerance: int = 0,
     ):
+        """boundary_tolerance: in pixels, of the boundary F1; 0: it is not computed."""
         metadata = MetadataCatalog.get(dataset_name)
         self._dataset_name = dataset_name
         self._class_names = list(metadata.stuff_classes)
         self._ignore = metadata.get("ignore_label", IGNORE_LABEL)
         self._output_dir = output_dir
         self._absent_as_zero = absent_as_zero
+        self._tolerance = boundary_tolerance
         self._logger = logging.getLogger(__name__)
         self.reset()
 
@@ -63,49 +73,65 @@ class SegmentationEvaluator(DatasetEvaluator):
         self._image_ids: list[Any] = []
         self._main = ""
         self._matrices: dict[str, np.ndarray] = {}
+        self._boundaries: dict[str, np.ndarray] = {}
+        self._cells: dict[str, list[np.ndarray]] = {}  # of single images
 
     def process(self, inputs: list[Item], outputs: list[dict[str, Tensor]]) -> None:
         """Count the pixels of a batch: items with "sem_seg" (H, W), outputs (N, H, W) by key."""
         for item, output in zip(inputs, outputs, strict=True):
-            truth = _truth(item)
+            truth = truth_of(item)
             for name, prediction in predictions(output).items():
-                matrix = self._count(item, truth, name, prediction)
+                label = self._label(name, prediction)
+                matrix = self._count(item, truth, name, label)
                 self._matrices[name] = self._matrices.get(name, 0) + matrix
+                self._cells.setdefault(name, []).append(filled_cells(matrix))
+                if self._tolerance:
+                    counts = boundary_counts(
+                        truth, label, len(self._class_names), self._tolerance, self._ignore
+                    )
+                    self._boundaries[name] = self._boundaries.get(name, 0) + counts
             self._main = main_prediction(output)
             self._image_ids.append(item["image_id"])
 
-    def _count(self, item: Item, truth: np.ndarray, name: str, prediction: Tensor) -> np.ndarray:
+    def _label(self, name: str, prediction: Tensor) -> np.ndarray:
         n = len(self._class_names)
         if len(prediction) != n:
             raise ValueError(
                 f"The {name} prediction has {len(prediction)} classes, {self._dataset_name!r} has "
                 f"{n}. Was the model trained on another dataset? See MODEL.NUM_CLASSES."
             )
-        label = prediction.argmax(dim=0).cpu().numpy()
+        return prediction.argmax(dim=0).cpu().numpy()
+
+    def _count(self, item: Item, truth: np.ndarray, name: str, label: np.ndarray) -> np.ndarray:
         try:
-            return confusion_matrix(truth, label, n, self._ignore)
+            return confusion_matrix(truth, label, len(self._class_names), self._ignore)
         except ValueError as error:
             raise ValueError(f"{item['file_name']}, {name} prediction: {error}") from error
 
     def evaluate(self) -> "OrderedDict[str, dict[str, float]] | None":
         """{"<prediction>": {"mIoU", "OA", "F1", "kappa", "IoU-<class>"}, ..., "sem_seg": {"mIoU"}}.
 
-        The last is that of the prediction that counts, whatever its name.
+        The last is that of the prediction that counts, whatever its name. With a tolerance there
+        is "BF1", too.
 
         None on all processes but the main one. Raises ValueError where an image was seen twice
         or not at all, and where not one pixel is labelled.
         """
-        gathered = comm.gather((self._image_ids, self._matrices, self._main))
+        own = (self._image_ids, self._matrices, self._main, self._cells, self._boundaries)
+        gathered = comm.gather(own)
         if not comm.is_main_process():
             return None
-        image_ids = [image_id for ids, _, _ in gathered for image_id in ids]
+        image_ids = [image_id for ids, *_ in gathered for image_id in ids]
         check_seen_once(image_ids, self._dataset_name)
-        matrices = _merge([matrices for _, matrices, _ in gathered])
+        matrices = _merge([matrices for _, matrices, *_ in gathered])
         result = {
             name: scores(matrix, self._class_names, absent_as_zero=self._absent_as_zero)
             for name, matrix in matrices.items()
         }
-        main = next(name for _, _, name in gathered if name)
+        boundaries = _merge([counts for *_, counts in gathered])
+        for name, counts in boundaries.items():
+            add_boundary_scores(result[name], counts, self._absent_as_zero)
+        main = next(name for _, _, name, *_ in gathered if name)
         self._logger.info(as_table(result, self._dataset_name, len(image_ids)))
         if self._output_dir:
             write_scores(
@@ -117,7 +143,11 @@ class SegmentationEvaluator(DatasetEvaluator):
                 images=len(image_ids),
                 main=main,
                 absent_as_zero=self._absent_as_zero,
+                boundaries=boundaries,
+                boundary_tolerance=self._tolerance,
             )
+            cells = _joined([cells for *_, cells, _ in gathered])
+            write_per_image(self._output_dir, image_ids, cells, len(self._class_names))
         results = as_results(result)
         results[MAIN] = {"mIoU": results[main]["mIoU"]}
         return results
@@ -140,13 +170,20 @@ def check_seen_once(image_ids: list[Any], dataset_name: str) -> None:
         )
 
 
-def _truth(item: Item) -> np.ndarray:
+def truth_of(item: Item) -> np.ndarray:
+    """The classes (H, W) of an item; ValueError where it has none."""
     if item.get(MAIN) is None:
         raise ValueError(
             f"{item['file_name']} has no label, so it cannot be scored. Leave it out of the "
             "evaluation split or add its label."
         )
     return np.asarray(item[MAIN].cpu())
+
+
+def _joined(parts: list[dict[str, list[np.ndarray]]]) -> dict[str, list[np.ndarray]]:
+    """All processes' lists by name, one after the other."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: [value for part in parts for value in part.get(name, [])] for name in names}
 
 
 def _merge(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

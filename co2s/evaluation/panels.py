@@ -2,61 +2,116 @@
 
 import os
 import re
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
-from co2s.d2 import DatasetCatalog, DatasetEvaluator, MetadataCatalog
+from co2s.d2 import DatasetCatalog, DatasetEvaluator, MetadataCatalog, comm
+from co2s.files import write_json
 from co2s.structures import IGNORE_LABEL
 
 from .coloring import VERDICT_COLORS, Color, color_disagreement, color_labels, judge, verdict_names
-from .evaluator import FUSED, predictions
+from .confusion import confusion_matrix, scores
+from .evaluator import FUSED, main_prediction, predictions
+from .extremes import BEST, WORST, Extremes
 from .figures import GREY, new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
 
+INDEX = "panels.json"
 MAX_SIDE = 768  # pixels; larger images are drawn with every second, third, ... pixel
 
 
+@dataclass(frozen=True)
+class Picture:
+    """What a panel shows: image (H, W, 3), truth and labels (H, W), in the size drawn."""
+
+    title: str
+    stem: str  # of the file's name
+    image: np.ndarray
+    truth: np.ndarray
+    labels: dict[str, np.ndarray]
+
+
 class PanelWriter(DatasetEvaluator):
-    """Draws `count` images spread evenly over a dataset into `<output_dir>/panels/`.
+    """Draws images of a dataset into `<output_dir>/panels/`: `count` of them spread evenly, and
+    those that the model does best and worst on, by their mIoU.
 
     One PNG for each: image and truth, where two students differ, then every prediction; the
-    classes and their colours in the legend. Works on every process for the images it has seen.
+    classes and their colours in the legend. `panels.json` beside them says which is which. Works on
+    every process for the images it has seen.
     """
 
-    def __init__(self, dataset_name: str, output_dir: str, *, count: int = 8):
+    def __init__(self, dataset_name: str, output_dir: str, *, count: int = 8, extremes: int = 4):
+        """extremes: how many of the best, and as many of the worst."""
         metadata = MetadataCatalog.get(dataset_name)
         self._dataset_name = dataset_name
         self._class_names = list(metadata.stuff_classes)
         self._palette = [tuple(color) for color in metadata.stuff_colors]
         self._ignore = metadata.get("ignore_label", IGNORE_LABEL)
         self._folder = os.path.join(output_dir, "panels")
-        self._count = count
+        self._count, self._number = count, extremes
         self.reset()
 
     def reset(self) -> None:
         image_ids = [record["image_id"] for record in DatasetCatalog.get(self._dataset_name)]
         self._chosen = {image_ids[i]: i for i in spread(len(image_ids), self._count)}
+        self._extremes = Extremes(self._number)
+        self._drawn: list[dict[str, Any]] = []  # what panels.json says of each panel
 
     def process(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Tensor]]) -> None:
         for item, output in zip(inputs, outputs, strict=True):
+            score = self._score(item, output)
+            picture = None
             if item["image_id"] in self._chosen:
-                self._write(item, output)
+                picture = self._picture(item, output)
+                name = f"{self._chosen[item['image_id']]:05d}_{picture.stem}.png"
+                self._draw(name, picture, score, {"kind": "spread"})
+            if score is not None and self._extremes.takes(score, picture_id := item["image_id"]):
+                self._extremes.add(score, picture_id, picture or self._picture(item, output))
 
     def evaluate(self) -> None:
-        """Nothing to report: the pictures are written already."""
+        """Draw the best and worst images of all processes; nothing to report."""
+        found = self._extremes.gathered()
+        for kind, ranked in found.items():
+            for rank, (score, image_id) in enumerate(ranked, start=1):
+                picture = self._extremes.get(image_id)
+                if picture is not None:
+                    name = f"{kind}_{rank}_{picture.stem}.png"
+                    self._draw(name, picture, score, {"kind": kind, "rank": rank})
+        drawn = [entry for part in comm.gather(self._drawn) for entry in part]
+        if comm.is_main_process() and drawn:
+            drawn.sort(
+                key=lambda entry: ((BEST, WORST, "spread").index(entry["kind"]), entry["file"])
+            )
+            self._remove_former({entry["file"] for entry in drawn})
+            write_json(Path(self._folder, INDEX), {"panels": drawn})
 
-    def _write(self, item: dict[str, Any], output: dict[str, Tensor]) -> None:
+    def _remove_former(self, names: set[str]) -> None:
+        """The best and worst images of an evaluation before this one."""
+        for kind in (BEST, WORST):
+            for path in Path(self._folder).glob(f"{kind}_[0-9]*_*.png"):
+                if path.name not in names:
+                    path.unlink(missing_ok=True)
+
+    def _score(self, item: dict[str, Any], output: dict[str, Tensor]) -> float | None:
+        """mIoU of one image in percent, over the classes that it has; None without a label."""
+        truth = item["sem_seg"].cpu().numpy()
+        label = predictions(output)[main_prediction(output)].argmax(dim=0).cpu().numpy()
+        matrix = confusion_matrix(truth, label, len(self._class_names), self._ignore)
+        return float(scores(matrix, self._class_names)["mIoU"]) if matrix.any() else None
+
+    def _picture(self, item: dict[str, Any], output: dict[str, Tensor]) -> Picture:
         truth = item["sem_seg"].cpu().numpy()
         step = -(-max(truth.shape) // MAX_SIDE)
         image = item["image"][:3].cpu().numpy().transpose(1, 2, 0)[::step, ::step]
-        truth = truth[::step, ::step]
         labels = {
-            name: prediction.argmax(dim=0).cpu().numpy()[::step, ::step]
-            for name, prediction in predictions(output).items()
+            key: prediction.argmax(dim=0).cpu().numpy()[::step, ::step].astype(np.uint8)
+            for key, prediction in predictions(output).items()
         }
         if "valid" in output:
             invalid = ~output["valid"].cpu().numpy()[::step, ::step]
@@ -64,17 +119,14 @@ class PanelWriter(DatasetEvaluator):
                 label[invalid] = self._ignore
         name = str(item["image_id"]).removesuffix(os.path.splitext(item["file_name"])[1])
         stem = re.sub(r"[^\w.-]+", "_", name)[-80:]
-        path = os.path.join(self._folder, f"{self._chosen[item['image_id']]:05d}_{stem}.png")
-        self._draw(path, item["file_name"], image, truth, labels)
+        truth = truth[::step, ::step].astype(np.uint8)
+        return Picture(item["file_name"], stem, np.ascontiguousarray(image), truth, labels)
 
     def _draw(
-        self,
-        path: str,
-        title: str,
-        image: np.ndarray,
-        truth: np.ndarray,
-        labels: dict[str, np.ndarray],
+        self, name: str, picture: Picture, score: float | None, entry: dict[str, Any]
     ) -> None:
+        """Write a panel, and note what panels.json is to say of it."""
+        image, truth, labels = picture.image, picture.truth, picture.labels
         pictures = {"image": image, "truth": color_labels(truth, self._palette, self._ignore)}
         students = [name for name in labels if name != FUSED]
         verdicts = verdict_names(*students) if len(students) == 2 else {}
@@ -83,10 +135,13 @@ class PanelWriter(DatasetEvaluator):
             verdict = judge(labels[one], labels[two], truth, self._ignore)
             differ = f"{one} ≠ {two}, {100 * (verdict >= 0).mean():.1f} % of pixels"
             pictures[differ] = color_disagreement(verdict, image)
-        for name, label in labels.items():
-            heading = f"{name}, {_share_right(label, truth, self._ignore)}"
+        for prediction, label in labels.items():
+            heading = f"{prediction}, {_share_right(label, truth, self._ignore)}"
             pictures[heading] = color_labels(label, self._palette, self._ignore)
-        draw_grid(path, title, pictures, self._legend(verdicts))
+        judged = "" if score is None else f", mIoU {score:.1f} %"
+        path = os.path.join(self._folder, name)
+        draw_grid(path, f"{picture.title}{judged}", pictures, self._legend(verdicts))
+        self._drawn.append({"file": name, "image": picture.title, "mIoU": score, **entry})
 
     def _legend(self, verdicts: dict[int, str]) -> list["Artist"]:
         from matplotlib.patches import Patch

@@ -8,14 +8,19 @@ import numpy as np
 
 from .curves import write_curves
 from .heatmap import write_confusion
+from .reliability import write_reliability
 
 
 def write_run_pictures(output_dir: str) -> list[str]:
     """Write curves.png, and beside every scores.json one confusion_<prediction>.png; their paths.
 
-    Raises FileNotFoundError where there is no metrics.json.
+    Where the run was calibrated, reliability.png, too. Raises FileNotFoundError where there is no
+    metrics.json.
     """
     paths = [write_curves(output_dir)]
+    calibration = os.path.join(output_dir, "calibration.json")
+    if os.path.isfile(calibration):
+        paths.append(write_reliability(calibration))
     for scores_file in sorted(Path(output_dir).rglob("scores.json")):
         paths += write_confusions(str(scores_file))
     return paths

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .conv import SameConv2d
+
 
 def conv_norm_relu(c_in: int, c_out: int, kernel: int, dilation: int = 1) -> nn.Sequential:
     """Convolution without bias, GroupNorm in groups of 16 channels, ReLU."""
-    padding = dilation * (kernel // 2)
     return nn.Sequential(
-        nn.Conv2d(c_in, c_out, kernel, padding=padding, dilation=dilation, bias=False),
+        SameConv2d(c_in, c_out, kernel, dilation, bias=False),
         nn.GroupNorm(max(c_out // 16, 1), c_out),
         nn.ReLU(inplace=True),
     )

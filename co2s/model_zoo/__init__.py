@@ -1,6 +1,6 @@
 """The configurations that come with co2s, by name, and the figures published for them."""
 
-from .model_zoo import config_names, get_config, get_config_file
+from .model_zoo import config_names, get_config, get_config_file, preset_names, preset_options
 from .published import Published, published, published_names
 
 __all__ = [
@@ -10,4 +10,6 @@ __all__ = [
     "get_config_file",
     "published",
     "published_names",
+    "preset_names",
+    "preset_options",
 ]

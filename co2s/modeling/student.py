@@ -1,9 +1,10 @@
 """A student: normalise, backbone, guidance, head. Inference needs nothing more."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from co2s.layers import resize
 
 from .backbone import DENSE, build_backbone, padded_size, settle
 from .backbone.extra_bands import extend_statistics
+from .execution import autocast, compile_student, precisions, recompute
 from .guidance import FROM_CHECKPOINT, TextPrototypes, build_guidance
 from .guidance.text import wanted_record
 from .heads import build_head, check_guidance
@@ -39,16 +41,20 @@ class Student(nn.Module):
         pixel_mean: Sequence[float],
         pixel_std: Sequence[float],
         logits_size: int = 0,
+        precisions: Mapping[str, torch.dtype | None] = MappingProxyType({}),
     ):
+        """precisions: the type that "backbone" and "head" compute in, where it is not float32."""
         super().__init__()
         self.backbone, self.guidance, self.head = backbone, guidance, head
         self.logits_size = logits_size
+        self.precisions = dict(precisions)
         for name, values in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
         """Images (B, C, H, W) in 0..255 -> the backbone's maps."""
-        return self.backbone(self.normalize(images))
+        with autocast(images, self.precisions.get("backbone")):
+            return self.backbone(self.normalize(images))
 
     def normalize(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) in 0..255 -> the backbone's input."""
@@ -61,7 +67,10 @@ class Student(nn.Module):
         every pixel keeps its place. With `logits_size` they are squeezed onto the image instead,
         by way of a square of that side, as in the authors' release (section 8).
         """
-        logits = self.head(maps, self.guidance())
+        dtype = self.precisions.get("head")
+        maps = maps if dtype else {name: x.float() for name, x in maps.items()}
+        with autocast(self.pixel_mean, dtype):
+            logits = self.head(maps, self.guidance()).float()
         if self.logits_size:
             logits = resize(logits, (self.logits_size, self.logits_size), align_corners=False)
             return resize(logits, size, align_corners=False)
@@ -95,14 +104,19 @@ def build_student(cfg: CfgNode, student_cfg: CfgNode) -> Student:
     if isinstance(guidance, TextPrototypes):
         declared = declared_classes(cfg)
         guidance.expect(declared.dataset, wanted_record(declared, student_cfg))
-    return Student(
+    student = Student(
         backbone=backbone,
         guidance=guidance,
         head=build_head(student_cfg, shapes, classes),
         pixel_mean=extend_statistics(cfg.MODEL.PIXEL_MEAN, bands, "MODEL.PIXEL_MEAN"),
         pixel_std=extend_statistics(cfg.MODEL.PIXEL_STD, bands, "MODEL.PIXEL_STD"),
         logits_size=student_cfg.LOGITS_SIZE,
+        precisions=precisions(cfg),
     )
+    recompute(student, cfg.MODEL.ACTIVATION_CHECKPOINTING)
+    if cfg.MODEL.COMPILE:
+        compile_student(student)
+    return student
 
 
 def without_pretraining(student_cfg: CfgNode) -> CfgNode:

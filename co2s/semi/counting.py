@@ -1,4 +1,4 @@
-"""Counting pixels over all processes: a loss must not depend on how a batch is shared out."""
+"""Counting pixels over all processes: no number may depend on how a batch is shared out."""
 
 from collections.abc import Mapping
 
@@ -16,8 +16,25 @@ def mean_counts(*batches: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     masks = batches[0]
     sums = [torch.stack([batch[name].sum() for name in masks]) for batch in batches]
-    counts = torch.stack(sums).sum(dim=0).float()
+    counts = sum_over_processes(torch.stack(sums).sum(dim=0).float())
     if dist.is_available() and dist.is_initialized():
-        dist.all_reduce(counts)
         counts = counts / dist.get_world_size()
     return dict(zip(masks, counts.clamp(min=1e-6), strict=True))
+
+
+def pixels_by_class(label: Tensor, mask: Tensor, num_classes: int) -> Tensor:
+    """(N,) int64: the True pixels of mask (B, H, W) by their label (B, H, W) in 0..N-1.
+
+    On the labels' device, and without waiting for it, as `bincount` would. Labels outside the mask
+    may be anything.
+    """
+    bins = torch.where(mask, label, num_classes).flatten()
+    counts = torch.zeros(num_classes + 1, dtype=torch.int64, device=label.device)
+    return counts.scatter_add_(0, bins, torch.ones_like(bins))[:num_classes]
+
+
+def sum_over_processes(values: Tensor) -> Tensor:
+    """The sum of every process's values, in place; every process has to call it."""
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(values)
+    return values

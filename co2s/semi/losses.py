@@ -22,12 +22,12 @@ def supervised_loss(logits: Tensor, target: Tensor, count: Tensor) -> Tensor:
 
 
 def pseudo_label_loss(
-    logits: Tensor, pseudo: PseudoLabel, threshold: float, count: Tensor
+    logits: Tensor, pseudo: PseudoLabel, threshold: float | Tensor, count: Tensor
 ) -> Tensor:
     """Cross entropy summed over confident pixels, divided by `count` valid ones (method section 3).
 
-    Logits (B, N, H, W). Pixels below the threshold add nothing to the sum and yet count in the
-    mean: an unsure student learns slowly from itself.
+    Logits (B, N, H, W); threshold: one number, or (N,) one for each class. Pixels below it add
+    nothing to the sum and yet count in the mean: an unsure student learns slowly from itself.
     """
     loss = F.cross_entropy(logits.float(), pseudo.label, reduction="none")
     return (loss * pseudo.kept(threshold)).sum() / count

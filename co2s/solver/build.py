@@ -51,7 +51,8 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.AdamW:
                 "role": role,
             }
             for role, decay in order
-        ]
+        ],
+        fused=True,  # one pass over the memory
     )
     if solver.CLIP_GRADIENTS.ENABLED:
         optimizer.register_step_pre_hook(_clipping(solver.CLIP_GRADIENTS))

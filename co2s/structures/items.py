@@ -40,6 +40,8 @@ class UnlabeledItem(Source):
     # Another draw, where the method wants one; where its box is empty, its strong view is the
     # plain one.
     partner: NotRequired["UnlabeledItem"]
+    # (S, S) uint8 with DATASETS.DIAGNOSE: classes that are known and that no loss reads, else 255.
+    diagnosis: NotRequired[Tensor]
 
 
 class EvalItem(Source):

@@ -32,6 +32,10 @@ class PseudoLabel:
             torch.where(box, partner.valid, self.valid),
         )
 
-    def kept(self, threshold: float) -> Tensor:
-        """(B, H, W) bool: valid pixels at least as confident as the threshold."""
-        return self.valid & (self.confidence >= threshold)
+    def kept(self, threshold: float | Tensor) -> Tensor:
+        """(B, H, W) bool: valid pixels at least as confident as the threshold.
+
+        threshold: one number for all pixels, or (N,) one for each class that a pixel may be given.
+        """
+        wanted = threshold[self.label] if isinstance(threshold, Tensor) else threshold
+        return self.valid & (self.confidence >= wanted)

@@ -1,5 +1,6 @@
 """Every shipped configuration loads, builds its model, and has the paper's constants."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,14 @@ import pytest
 from co2s.config import check_keys, get_co2s_cfg, read_given
 from co2s.d2 import EventStorage, MetadataCatalog, build_model
 from co2s.data import register_datasets
-from co2s.model_zoo import config_names, get_config
+from co2s.engine import load_cfg
+from co2s.model_zoo import (
+    config_names,
+    get_config,
+    get_config_file,
+    preset_names,
+    preset_options,
+)
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted([*(ROOT / "configs").rglob("*.yaml"), *(ROOT / "projects").rglob("*.yaml")])
@@ -35,7 +43,7 @@ def parameters(model):
 
 
 def test_all_configs_are_known_here():
-    built = {name for name in config_names() if not name.startswith("Base-")}
+    built = {name for name in config_names() if not name.startswith(("Base-", "presets/"))}
     small = {"quickstart.yaml", "co2s_dubai72_small.yaml"}
     assert built == {f"co2s_{name}.yaml" for name in PAPER} | small
 
@@ -105,3 +113,22 @@ def test_every_key_of_a_shipped_config_is_read(path):
     check_keys(given, get_co2s_cfg())
     both = {"SOLVER.EPOCHS", "SOLVER.MAX_ITER"}
     assert not any(both <= values.keys() and values["SOLVER.EPOCHS"] for _, values in given.levels)
+
+
+def test_presets_are_options_before_the_user_s(tmp_path):
+    assert preset_names() == ["1x24gb", "1x8gb", "4x24gb", "8x80gb"]
+    for name in preset_names():
+        options = preset_options(name)
+        cfg = load_cfg(get_config_file("co2s_gid15.yaml"), options)
+        assert cfg.SOLVER.AMP.ENABLED and cfg.SOLVER.AMP.DTYPE == "bf16"
+        gpus = int(name.split("x")[0])
+        each, rest = divmod(cfg.SOLVER.IMS_PER_BATCH, gpus * cfg.SOLVER.ACCUMULATE)
+        assert rest == 0 and each >= 1
+        rate = 1e-4 * math.sqrt(cfg.SOLVER.IMS_PER_BATCH / 4)
+        assert pytest.approx(rate, rel=0.02) == cfg.SOLVER.BASE_LR, "the rule of 8x80gb.yaml"
+        again = load_cfg(
+            get_config_file("co2s_gid15.yaml"), [*options, "SOLVER.AMP.ENABLED", "False"]
+        )
+        assert not again.SOLVER.AMP.ENABLED
+    with pytest.raises(ValueError, match="no preset '2x'; there are 1x24gb"):
+        preset_options("2x")

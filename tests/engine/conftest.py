@@ -1,5 +1,9 @@
 """A tiny dataset on disk, and a configuration that trains on it."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -70,6 +74,16 @@ def toy_cfg(tiny_cfg, toy, tmp_path):
 
 
 @pytest.fixture
+def no_pictures(toy_cfg, monkeypatch):
+    """Runs draw nothing: the pictures take longer than the steps."""
+    from co2s.engine import trainer
+
+    toy_cfg.TEST.PANELS = toy_cfg.TEST.SNAPSHOTS = 0
+    monkeypatch.setattr(trainer, "write_run_pictures", lambda folder: None)
+    monkeypatch.setattr(trainer, "draw_page", lambda cfg: None)
+
+
+@pytest.fixture
 def train(complete):
     """A function that trains on a configuration: (trainer, results)."""
 
@@ -86,3 +100,50 @@ def train(complete):
         return trainer, results
 
     return run
+
+
+class Nursery:
+    """A warm process whose forks run tools/train_net.py (see nursery.py)."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("nursery.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+
+    def run(self, folder, *argv, processes=1, **more):
+        """(exit codes, what each process said) of a run in `folder`."""
+        folder.mkdir(exist_ok=True)
+        request = {"folder": str(folder), "argv": [str(x) for x in argv], "processes": processes}
+        request |= {"file": str(folder / "said"), **more}
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        return answer["codes"], answer["said"]
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def nursery():
+    warm = Nursery()
+    yield warm
+    warm.end()
+
+
+@pytest.fixture
+def written(toy_cfg, complete, tmp_path):
+    """A function () that writes toy_cfg as a user's file, OUTPUT_DIR `out`, and gives its path."""
+
+    def write():
+        toy_cfg.DATASETS.SPECS = (str(tmp_path / "engine_toy.yaml"),)
+        toy_cfg.OUTPUT_DIR = "out"
+        complete(toy_cfg)
+        return tmp_path / "given.yaml"
+
+    return write

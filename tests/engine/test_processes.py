@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,22 @@ from pathlib import Path
 import pytest
 import torch
 
+from co2s.engine.processes import TIMEOUT, seconds
+from co2s.evaluation.metrics import read_metrics
+from co2s.tool import LOST, STOPPED
+
 SCRIPT = Path(__file__).with_name("losses_of_a_run.py")
 TRAIN = Path(__file__).parents[2] / "tools" / "train_net.py"
+
+
+@pytest.fixture
+def short(toy_cfg, written):
+    toy_cfg.SOLVER.MAX_ITER, toy_cfg.SOLVER.IMS_PER_BATCH = 8, 2
+    toy_cfg.SOLVER.CHECKPOINT_PERIOD = 100
+    toy_cfg.TEST.PANELS = toy_cfg.TEST.SNAPSHOTS = 0
+    toy_cfg.TEST.CALIBRATE = False
+    toy_cfg.MODEL.LOCAL.BACKBONE.DEPTH, toy_cfg.MODEL.LOCAL.BACKBONE.FEATURES = 3, [0, 0, 1]
+    return written()
 
 
 def run(cfg, tmp_path, processes):
@@ -71,3 +86,76 @@ def test_torchrun_is_two_processes_of_one_run(toy_cfg, tmp_path):
         weights.append(torch.load(tmp_path / name / "model_final.pth", weights_only=True)["model"])
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(value, weights[1][key]) for key, value in weights[0].items())
+
+
+def test_a_killed_process_ends_the_run_and_is_named(nursery, short, tmp_path):
+    ending = {"rank": 1, "since": "start", "calls": 30_000, "do": "kill"}
+    two = ["--num-gpus", 2, "--dist-url", "auto"]
+    codes, said = nursery.run(tmp_path / "run", "--config-file", short, *two, ending=ending)
+    assert codes == [LOST]
+    assert "Process 1 of 2 was ended by SIGKILL" in said[0]
+    assert "--resume goes on from the last checkpoint" in said[0]
+    assert "Traceback" not in said[0]
+
+
+def test_a_process_that_stands_still_ends_the_run_in_time(nursery, short, tmp_path):
+    ending = {"rank": 1, "since": "start", "calls": 30_000, "do": "stop"}
+    two = ["--num-gpus", 2, "--dist-url", "auto"]
+    codes, said = nursery.run(
+        tmp_path / "run", "--config-file", short, *two, ending=ending, environment={TIMEOUT: "3"}
+    )
+    assert codes == [LOST]
+    assert "Process 0 of 2 has lost another one, which was ended or does not answer" in said[0]
+    assert "Traceback" not in said[0]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_killed_data_worker_ends_the_run_and_is_named(nursery, short, tmp_path, processes):
+    ending = {"rank": processes - 1, "since": "start", "calls": 30_000, "do": "worker"}
+    command = ["--config-file", short, "DATALOADER.NUM_WORKERS", 2]
+    two = ["--num-gpus", processes, "--dist-url", "auto"]
+    codes, said = nursery.run(tmp_path / "run", *two, *command, ending=ending)
+    assert codes == [LOST], said[0][-3000:]
+    assert re.search(rf"A data worker \(pid \d+\) of process {processes - 1} .*killed", said[0])
+    assert "set a smaller DATALOADER.NUM_WORKERS" in said[0]
+    assert "Traceback" not in said[0]
+
+
+def test_a_signal_to_the_parent_is_for_all_processes(nursery, short, tmp_path):
+    ending = {"rank": 1, "since": "start", "calls": 30_000, "do": "term parent"}
+    two = ["--num-gpus", 2, "--dist-url", "auto"]
+    codes, said = nursery.run(tmp_path / "run", "--config-file", short, *two, ending=ending)
+    assert codes == [STOPPED]
+    assert "Told to stop: saved after step" in said[0] and "Traceback" not in said[0]
+
+
+def test_a_timeout_that_is_no_number_is_refused(monkeypatch):
+    monkeypatch.setenv(TIMEOUT, "ten minutes")
+    with pytest.raises(ValueError, match="CO2S_TIMEOUT is 'ten minutes'"):
+        seconds()
+
+
+def losses(folder):
+    return {n: series for n, series in read_metrics(str(folder)).items() if "loss" in n}
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+def test_a_run_goes_on_with_another_number_of_processes(
+    nursery, short, tmp_path, before, after
+):
+    command = ["--config-file", short, "SOLVER.IMS_PER_BATCH", 4]
+    for name, first, second in (("whole", 1, 1), ("changed", before, after)):
+        ending = {"rank": 0, "since": "start", "calls": 60_000, "do": "term"}
+        codes, said = nursery.run(
+            tmp_path / name, *command, processes=first, ending=ending, log_period=1
+        )
+        assert codes == [STOPPED] * first, said[0][-2000:]
+        codes, said = nursery.run(
+            tmp_path / name, "--resume", *command, processes=second, log_period=1
+        )
+        assert codes == [0] * second, said[0][-2000:]
+    whole, changed = (losses(tmp_path / name / "out") for name in ("whole", "changed"))
+    assert whole.keys() == changed.keys() and len(whole["total_loss"][0]) == 8
+    for name, (steps, values) in whole.items():
+        assert changed[name][0] == steps
+        assert changed[name][1] == pytest.approx(values, abs=1e-5), name

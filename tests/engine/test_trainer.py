@@ -21,9 +21,15 @@ def test_a_run_leaves_scores_pictures_and_checkpoints(toy_cfg, train):
     stored = json.loads((out / "inference/engine_toy_val/scores.json").read_text())
     assert stored["images"] == 3
     assert stored["scores"]["fused"]["mIoU"] == pytest.approx(results["fused"]["mIoU"])
-    for name in ("model_best.pth", "model_final.pth", "curves.png"):
+    for name in ("model_best.pth", "model_final.pth", "curves.png", "report.html"):
         assert (out / name).is_file(), name
-    assert len(list((out / "inference/engine_toy_val/panels").iterdir())) == 1
+    panels = {path.name[:5] for path in (out / "inference/engine_toy_val/panels").iterdir()}
+    assert panels == {
+        "00000",
+        "best_",
+        "worst",
+        "panel",
+    }  # one of three images each, and their list
 
 
 def test_only_sup_trains_without_unlabelled_data(toy_cfg, train):
@@ -54,7 +60,7 @@ def test_non_finite_loss_stops_with_the_losses_and_keeps_the_last_checkpoint(toy
     toy_cfg.SOLVER.BASE_LR = 1e30
     with pytest.raises(FloatingPointError, match="loss_sup_global"):
         train(toy_cfg)
-    last = Path(toy_cfg.OUTPUT_DIR, "last_checkpoint").read_text()
+    last = Path(toy_cfg.OUTPUT_DIR, "former", "last_checkpoint").read_text()
     after = torch.load(Path(toy_cfg.OUTPUT_DIR, last), weights_only=False)["model"]
     assert all(torch.isfinite(v).all() for v in after.values())
     assert before.keys() == after.keys()

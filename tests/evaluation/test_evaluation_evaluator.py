@@ -56,7 +56,26 @@ def test_scores_file(dataset: str, tmp_path: Path, item: Make, output: Make) -> 
     assert content["confusion"]["global"] == [[2, 1, 0], [0, 4, 0], [0, 0, 2]]
     assert content["scores"]["global"]["mIoU"] == results["global"]["mIoU"]
     assert content["scores"]["global"]["absent"] == []
-    assert [p.name for p in (tmp_path / "new").iterdir()] == ["scores.json"]
+    assert {p.name for p in (tmp_path / "new").iterdir()} == {"scores.json", "per_image.npz"}
+
+
+def test_boundaries_are_summed_over_images(
+    dataset: str, tmp_path: Path, item: Make, output: Make
+) -> None:
+    evaluator = SegmentationEvaluator(dataset, str(tmp_path), boundary_tolerance=1)
+    label = [[0, 0, 1, 1, 1, 1]]
+    two_off = [[0, 0, 0, 0, 1, 1]]
+    evaluator.process([item("a", label), item("b", label)], [output(label), output(two_off)])
+    results = evaluator.evaluate()
+    assert results is not None
+    content = json.loads((tmp_path / "scores.json").read_text())
+    # each image has one boundary pixel of each class; in "b" it is found again in neither direction
+    assert content["boundary"] == {
+        "tolerance": 1, "counts": {"prediction": [[2, 1, 2, 1], [2, 1, 2, 1], [0, 0, 0, 0]]}
+    }  # fmt: skip
+    values = content["scores"]["prediction"]
+    assert values["BF1"] == results["prediction"]["BF1"] == pytest.approx(50)
+    assert [row["BF1"] for row in values["classes"].values()] == [pytest.approx(50)] * 2 + [None]
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -106,15 +125,16 @@ def test_absent_classes_are_no_number_in_the_results(
 def test_processes_are_merged(
     dataset: str, item: Make, output: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here, there = SegmentationEvaluator(dataset), SegmentationEvaluator(dataset)
+    here, there = (SegmentationEvaluator(dataset, boundary_tolerance=1) for _ in range(2))
     idle = SegmentationEvaluator(dataset)  # a process without an image
     here.process([item("a", [[0, 0]])], [output([[0, 1]])])
     there.process([item("b", [[1, 1]])], [output([[1, 1]])])
-    parts = [(e._image_ids, e._matrices, e._main) for e in (there, idle)]
+    parts = [(e._image_ids, e._matrices, e._main, e._cells, e._boundaries) for e in (there, idle)]
     monkeypatch.setattr(comm, "gather", lambda own: [own, *parts])
     results = here.evaluate()
     assert results is not None
     assert results["prediction"]["OA"] == pytest.approx(75)
+    assert "BF1" not in results["prediction"]  # no class has a boundary
 
 
 def test_only_the_main_process_reports(

@@ -72,7 +72,8 @@ def test_pictures_of_a_run(tmp_path: Path) -> None:
     train = {"total_loss": 1.0, "loss_sup_global": 0.5, "loss_sup_local": 0.0, "lr": 1e-4}
     write_lines(
         tmp_path,
-        {"iteration": 19, "kept_global": 0.2, "stability_weight": 0.1, **train},
+        {"iteration": 19, "coverage/global": 0.2, "coverage/global/road": 0.1, **train},
+        {"iteration": 29, "stability_weight": 0.1},
         {"iteration": 39, "fused/mIoU": 50.0, "some_set/global/mIoU": float("nan"), **train},
     )
     folder = tmp_path / "inference" / "val"
@@ -85,9 +86,13 @@ def test_pictures_of_a_run(tmp_path: Path) -> None:
         "confusion": {"global": [[3, 1], [0, 0]], "fused": [[3, 1], [2, 2]]},
     }
     (folder / "scores.json").write_text(json.dumps(content))
+    bins = {"ece": 0.1, "bins": [[5, 0.9, 0.8]]}
+    calibration = {"fused": {"temperature": 2.0, "before": bins, "after": bins}}
+    (tmp_path / "calibration.json").write_text(json.dumps(calibration))
     paths = [Path(path) for path in write_run_pictures(str(tmp_path))]
     assert paths == [
         tmp_path / "curves.png",
+        tmp_path / "reliability.png",
         folder / "confusion_global.png",
         folder / "confusion_fused.png",
     ]

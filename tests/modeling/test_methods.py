@@ -24,7 +24,8 @@ def test_processes_exchange_their_counts_once_a_step(tiny_cfg, random_batch, mon
         losses = model(random_batch(views=1 if name == "FixMatch" else 2))
     assert len(exchanges) == 1
     assert {key.rsplit("_", 1)[1] for key in losses} == {"global", "local"}
-    assert all(value.ndim == 0 and not value.requires_grad for value in model.scalars.values())
+    assert bool(model.tally) == (name != "OnlySup")
+    assert all(value.dtype == torch.int64 for value in model.tally.values())
 
 
 def test_three_students_are_fused(tiny_cfg):

@@ -86,3 +86,15 @@ def test_scoring_needs_weights_and_leaves_the_run_as_it_is(train_net, tmp_path):
     assert scored.returncode == 0, scored.stderr[-3000:]
     assert config.read_text() == before, "config.yaml says what trained"
     assert (tmp_path / "out" / "inference" / "config.yaml").is_file()
+
+
+def test_the_baseline_on_two_processes(train_net, tmp_path):
+    arguments = ["--with-baseline", "--num-gpus", "2", "--dist-url", "auto"]
+    options = [*train_net.options, "SOLVER.MAX_ITER", 2]
+    done = train_net(*arguments, options=options)
+    assert done.returncode == 0, done.stderr[-3000:]
+    twin = json.loads((tmp_path / "out" / "twin.json").read_text())
+    assert twin["sentence"] in done.stdout and "95 % interval" in twin["sentence"]
+    assert (tmp_path / "out" / "labeled_only" / "report.json").is_file()
+    neither = train_net("--with-baseline", "--eval-only", options=options)
+    assert neither.returncode == 2 and "leave one of them out" in neither.stderr

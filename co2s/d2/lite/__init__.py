@@ -7,7 +7,6 @@ go back and forth. Import the names from `co2s.d2`, which prefers detectron2 its
 from fvcore.common.registry import Registry
 
 from . import comm, hooks
-from .amp_trainer import AMPTrainer
 from .catalog import DatasetCatalog, MetadataCatalog
 from .checkpoint import DetectionCheckpointer
 from .config import CfgNode, get_cfg
@@ -30,7 +29,6 @@ from .train_loop import HookBase, TrainerBase
 from .writers import CommonMetricPrinter, EventWriter, JSONWriter, TensorboardXWriter
 
 __all__ = [
-    "AMPTrainer",
     "BACKBONE_REGISTRY",
     "Backbone",
     "CfgNode",

@@ -5,15 +5,17 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from timm.layers.pos_embed_rel import gen_relative_position_index
 from torch import Tensor, nn
 
 from co2s.d2 import BACKBONE_REGISTRY, CfgNode, configurable
+from co2s.optional import LateModule
 
 from .beit_formats import load_beit
 from .features import pad_to_multiple, to_map
 from .timm_formats import find_timm_file
 from .timm_vit import TimmViT, build_vit
+
+pos_embed_rel = LateModule("timm.layers.pos_embed_rel")
 
 PREFIX = 3  # table rows of the class token: to patches, from patches, to itself
 
@@ -71,7 +73,9 @@ class RelativePositions(nn.Module):
 
     def forward(self, grid: tuple[int, int], layers: int) -> Tensor:
         """Biases (layers, 1, heads, 1 + h*w, 1 + h*w) of a grid (h, w), class token first."""
-        index = gen_relative_position_index(grid, class_token=True).to(self.table.device)
+        index = pos_embed_rel.gen_relative_position_index(grid, class_token=True).to(
+            self.table.device
+        )
         tables = self._resized(self.table[:layers], grid)
         return tables[:, index].permute(0, 3, 1, 2).unsqueeze(1)
 

@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import open_clip
 from torch import Tensor
 from torch.nn import Module
+
+from co2s.optional import LateModule
 
 from ..weights import WeightsError, is_path, load_strictly, local_file, read_tensors, unwrap
 from ..weights.hub import fetch
 from ..weights.torchscript import is_torchscript
+
+open_clip = LateModule("open_clip")
 
 KEY = "MODEL.<GLOBAL or LOCAL>.BACKBONE.WEIGHTS"
 HUB_FILES = ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]

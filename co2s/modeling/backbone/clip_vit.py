@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import open_clip
 import torch
 import torch.nn.functional as F
-from open_clip.transformer import LayerNorm, QuickGELU, VisionTransformer
 from torch import Tensor, nn
 
 from co2s.d2 import BACKBONE_REGISTRY, Backbone, CfgNode, ShapeSpec, configurable
+from co2s.layers import QuickGELU
+from co2s.optional import LateModule
 
 from .clip_formats import find_clip_file, load_visual, quick_gelu
 from .extra_bands import extended
@@ -23,6 +23,8 @@ from .features import (
     pad_to_multiple,
     to_map,
 )
+
+open_clip, transformer = LateModule("open_clip"), LateModule("open_clip.transformer")
 
 ACTIVATIONS = {"gelu": nn.GELU, "quick_gelu": QuickGELU}
 
@@ -37,7 +39,7 @@ class CLIPViT(Backbone):
     """
 
     @configurable
-    def __init__(self, *, visual: VisionTransformer, features: Sequence[int]):
+    def __init__(self, *, visual: Any, features: Sequence[int]):
         super().__init__()
         self.visual = visual
         self.features = feature_layers(features, len(visual.transformer.resblocks))
@@ -122,7 +124,7 @@ def resize_positions(embedding: Tensor, grid: tuple[int, int], new_grid: tuple[i
     return torch.cat([embedding[:1], patches[0].flatten(1).T], dim=0)
 
 
-def _build_visual(node: CfgNode) -> VisionTransformer:
+def _build_visual(node: CfgNode) -> Any:
     named = open_clip.get_model_config(node.MODEL)
     if named is None or "timm_model_name" in named["vision_cfg"]:
         known = [m for m in open_clip.list_models() if m.startswith("ViT-")]
@@ -131,7 +133,7 @@ def _build_visual(node: CfgNode) -> VisionTransformer:
     width = node.WIDTH or vision["width"]
     if node.ACTIVATION not in ACTIVATIONS:
         raise ValueError(f"ACTIVATION is {node.ACTIVATION!r}; it may be {', '.join(ACTIVATIONS)}.")
-    return VisionTransformer(
+    return transformer.VisionTransformer(
         image_size=node.IMAGE_SIZE or vision["image_size"],
         patch_size=node.PATCH_SIZE or vision["patch_size"],
         width=width,
@@ -142,5 +144,5 @@ def _build_visual(node: CfgNode) -> VisionTransformer:
         output_dim=node.OUTPUT_DIM or named["embed_dim"],
         pos_embed_type=node.POSITIONS,
         act_layer=ACTIVATIONS[node.ACTIVATION],
-        norm_layer=partial(LayerNorm, eps=node.LAYER_NORM_EPS or 1e-5),
+        norm_layer=partial(transformer.LayerNorm, eps=node.LAYER_NORM_EPS or 1e-5),
     )

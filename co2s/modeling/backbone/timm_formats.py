@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import timm
-from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
+
+from co2s.optional import LateModule
 
 from ..weights import load_strictly, local_file, read_tensors, unwrap
 from ..weights.hub import fetch
 from .dino_formats import from_dinov2, from_dinov3
+
+timm = LateModule("timm")
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ def find_timm_file(model: str, weights: str) -> Path:
             f"timm has no weights {weights!r} for {model}; it has {', '.join(known) or 'none'}. "
             f"A local file is given by its path ({KEY})."
         )
-    published: Any = get_pretrained_cfg(name)
+    published: Any = timm.models.get_pretrained_cfg(name)
     files = [published.hf_hub_filename or "model.safetensors"]
     return fetch(published.hf_hub_id, files, GATED if "dinov3" in model else ADVICE)
 

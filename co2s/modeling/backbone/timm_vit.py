@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import timm
 from torch import Tensor, nn
 
 from co2s.d2 import BACKBONE_REGISTRY, Backbone, CfgNode, ShapeSpec, configurable
+from co2s.optional import LateModule
 
 from .extra_bands import extended
 from .features import (
@@ -19,6 +19,8 @@ from .features import (
     pad_to_multiple,
 )
 from .timm_formats import find_timm_file, load_vit
+
+timm = LateModule("timm")
 
 
 @BACKBONE_REGISTRY.register()

@@ -1,25 +1,30 @@
-"""Method: the students of a configuration, their prediction, and what a method has to say."""
+"""Method: the students of a configuration, and what a method has to say about their training."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from co2s.d2 import CfgNode, configurable
-from co2s.layers import resize
-from co2s.semi import EMA, confidence_fusion, mean_counts
-from co2s.structures import Batch, EvalItem, PseudoLabel, UnlabeledItem, Views
+from co2s.semi import (
+    EMA,
+    FixedThreshold,
+    build_thresholds,
+    count_labels,
+    mean_counts,
+    pixels_by_class,
+)
+from co2s.structures import Batch, PseudoLabel, UnlabeledItem, Views
 
-from ..sliding_window import fit_size, resize_image, sliding_window_logits
-from ..student import Student, build_student
+from ..metadata import num_classes
 from .partners import KINDS, Predict
 from .stacking import Labeled, Unlabeled
+from .students import Students
 
 
-class Method(nn.Module):
-    """One student or several, each alone and fused at inference (docs/method.md sections 2, 5).
+class Method(Students):
+    """Students, and the losses they are trained with.
 
     In training mode `forward` takes a batch of labelled and unlabelled items and returns a dict of
     weighted losses; in evaluation mode it takes a list of items as in detectron2. The items are
@@ -30,51 +35,28 @@ class Method(nn.Module):
     def __init__(
         self,
         *,
-        students: Mapping[str, Student],
-        fusion: str = "confidence",
-        student_maps: bool = True,
-        window: int = 512,
-        stride_ratio: float = 5 / 6,
-        window_batch: int = 4,
-        test_base_size: tuple[int, int] = (0, 0),
-        test_scale: float = 1.0,
-        ema_decay: float = 0.0,
         partner: str = "other",
+        thresholds: Mapping[str, FixedThreshold] | None = None,
+        **students: Any,
     ):
-        """fusion: "confidence" (per pixel the most confident student), "mean", or a student.
+        """partner: whose pixels CutMix pastes (`co2s.structures.Views`).
 
-        ema_decay: above 0, each student has a teacher that is its moving average, and predicts.
-        partner: whose pixels CutMix pastes (`co2s.structures.Views`).
+        thresholds: of each student's pseudo-labels, where it makes any.
         """
-        super().__init__()
-        known = ("confidence", "mean", *students)
-        if fusion not in known:
-            raise ValueError(f"MODEL.FUSION is {fusion!r}; it may be {', '.join(known)}.")
-        self.students = nn.ModuleDict(students)
-        averaged = students.items() if ema_decay else ()
-        self.teachers = nn.ModuleDict({name: EMA(s, ema_decay) for name, s in averaged})
-        self.fusion, self.student_maps = fusion, student_maps
-        self.window, self.stride = window, max(int(window * stride_ratio), 1)
-        self.window_batch = window_batch
-        self.test_base_size, self.test_scale = test_base_size, test_scale
+        super().__init__(**students)
         self.partners = KINDS[partner]()
-        self.scalars: dict[str, Tensor] = {}  # of the last step, to be logged; no gradient
+        self.thresholds = nn.ModuleDict(thresholds or {})
         self.tally: dict[str, Tensor] = {}  # pixels by name, since whoever reads them emptied it
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
-        names = cfg.MODEL.STUDENTS
-        return {
-            "students": {name: build_student(cfg, cfg.MODEL[name.upper()]) for name in names},
-            "fusion": cfg.MODEL.FUSION,
-            "student_maps": cfg.MODEL.STUDENT_MAPS,
-            "window": cfg.INPUT.CROP_SIZE,
-            "stride_ratio": cfg.TEST.STRIDE_RATIO,
-            "window_batch": cfg.TEST.WINDOW_BATCH,
-            "test_base_size": tuple(cfg.INPUT.TEST_BASE_SIZE),
-            "test_scale": cfg.INPUT.TEST_SCALE,
-            "partner": cfg.DATALOADER.CUTMIX_PARTNER,
-        }
+        return super().from_config(cfg) | {"partner": cfg.DATALOADER.CUTMIX_PARTNER}
+
+    @classmethod
+    def thresholds_of(cls, cfg: CfgNode, node: CfgNode) -> dict[str, FixedThreshold]:
+        """Those that a method's node of the configuration asks for, by student."""
+        kind, tau, classes = node.CLASS_THRESHOLDS, node.THRESHOLD, num_classes(cfg)
+        return {name: build_thresholds(kind, classes, tau) for name in cfg.MODEL.STUDENTS}
 
     @classmethod
     def views(cls, cfg: CfgNode) -> Views | None:
@@ -116,106 +98,46 @@ class Method(nn.Module):
         u = self.stacked(batch["unlabeled"])
         return {n: self.label(n, m, u, m(u.weak)) for n, m in self.predictors.items()}
 
+    def threshold_of(self, name: str) -> float | Tensor:
+        """From which confidence on a student's pseudo-labels count: one number, or (N,)."""
+        return self._thresholds[name].values()
+
+    @property
+    def _thresholds(self) -> dict[str, Any]:
+        return dict(self.thresholds.items())
+
+    @torch.no_grad()
+    def watch(
+        self, x: Labeled, u: Unlabeled, weak: Mapping[str, Tensor], labels: Mapping[str, Any]
+    ) -> None:
+        """Take note of what the students say of the weak views: for their thresholds, and to tell.
+
+        weak: logits (B, N, S, S) of each student, labels: its `PseudoLabel`.
+        """
+        classes = 0
+        for name, threshold in self._thresholds.items():
+            threshold.observe(labels[name], weak[name].detach())
+            classes = threshold.num_classes
+        values = {name: self.threshold_of(name) for name in labels}
+        truth = pixels_by_class(x.target, x.masks["x"], classes)
+        self.add(count_labels(labels, values, classes, u.diagnosis) | {"truth": truth})
+
+    def add(self, counts: Mapping[str, Tensor]) -> None:
+        """Add to the tally, without waiting for the device."""
+        for name, value in counts.items():
+            self.tally[name] = self.tally[name] + value if name in self.tally else value
+
     def after_step(self, step: int) -> None:
         """What a method does after optimiser step number `step`, counted from 0."""
+        for threshold in self._thresholds.values():
+            threshold.update()
         for name, teacher in self.teachers.items():
             assert isinstance(teacher, EMA)
             teacher.update(self.students[name], step)
 
-    @property
-    def predictors(self) -> nn.ModuleDict:
-        """The modules that predict, by the name of their student: teachers where there are any."""
-        return self.teachers if len(self.teachers) else self.students
-
-    @property
-    def num_bands(self) -> int:
-        """Bands of the images that the students take."""
-        student: Any = next(iter(self.students.values()))
-        return len(student.pixel_mean)
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.buffers()).device
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> Any:
-        """Load a whole checkpoint, or say why it does not fit.
-
-        Checkpointers leave out what has another shape and ask for no strictness; a model that is
-        half at random must not be scored. Teachers that it lacks start as their students.
-        """
-        if not any(key.startswith("teachers.") for key in state_dict):
-            state_dict = {**state_dict, **self._as_teachers(state_dict)}
-        try:
-            return super().load_state_dict(state_dict, strict=True, assign=assign)
-        except RuntimeError as error:
-            raise ValueError(
-                "The checkpoint does not fit the model of the configuration. What is missing or "
-                "unexpected under `guidance` is another number of classes or another guidance; "
-                "under `backbone` another BACKBONE.MODEL; under `head` another HEAD; whole "
-                "`students` are another MODEL.STUDENTS, `teachers` another method. Use the "
-                f"config.yaml that lies beside the checkpoint.\n{error}"
-            ) from error
-
-    def _as_teachers(self, state_dict: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            f"teachers.{name}.module.{key.removeprefix(prefix)}": value
-            for name in self.teachers
-            for key, value in state_dict.items()
-            if key.startswith(prefix := f"students.{name}.")
-        }
+    def startable(self) -> dict[str, nn.Module]:
+        fresh = nn.ModuleDict({name: t.anew() for name, t in self._thresholds.items()})
+        return super().startable() | {"thresholds.": fresh}
 
     def forward(self, batch: Any) -> Any:
         return self.losses(batch) if self.training else self.inference(batch)
-
-    @torch.no_grad()
-    def inference(self, items: list[EvalItem]) -> list[dict[str, Tensor]]:
-        """For each item {"sem_seg": (N, height, width)} class probabilities of the fusion.
-
-        With `student_maps` also "sem_seg_<name>" of each student; where only one predicts, its
-        map is "sem_seg" itself. Where the item says which pixels are "valid" (H, W), so does the
-        result, and the others have probability 0.
-        """
-        return [self._predict(item) for item in items]
-
-    def _predict(self, item: EvalItem) -> dict[str, Tensor]:
-        image = item["image"].to(self.device)
-        height, width = image.shape[-2:]
-        size = fit_size(height, width, self.test_base_size, self.test_scale)
-        image = resize_image(image, size)
-        output = (item.get("height", height), item.get("width", width))
-        probs = {
-            name: self._probabilities(student, image, output)
-            for name, student in self.predictors.items()
-            if self.student_maps or self.fusion not in self.students or self.fusion == name
-        }
-        valid = item.get("valid")
-        mask = None if valid is None else _resized(valid, output).to(self.device)
-        if mask is not None:
-            probs = {name: p * mask for name, p in probs.items()}
-        result = {"sem_seg": self._fuse(probs)}
-        if self.student_maps or len(probs) == 1:
-            result |= {f"sem_seg_{name}": p for name, p in probs.items()}
-        return result if mask is None else result | {"valid": mask}
-
-    def _probabilities(self, student: nn.Module, image: Tensor, size: tuple[int, int]) -> Tensor:
-        logits = sliding_window_logits(
-            student, image, size=self.window, stride=self.stride, batch=self.window_batch
-        )
-        return resize(logits[None], size, align_corners=True)[0].softmax(dim=0)
-
-    def _fuse(self, probs: dict[str, Tensor]) -> Tensor:
-        if len(probs) == 1:
-            return next(iter(probs.values()))
-        if self.fusion == "mean":
-            return torch.stack([*probs.values()]).mean(dim=0)
-        if self.fusion == "confidence":
-            return confidence_fusion(*probs.values())
-        return probs[self.fusion]
-
-
-def _resized(valid: Tensor, size: tuple[int, int]) -> Tensor:
-    """valid (H, W) bool at another size."""
-    near = F.interpolate(valid[None, None].float(), size, mode="nearest-exact")
-    return near[0, 0] > 0

@@ -40,6 +40,7 @@ class Co2S(UniMatch):
                 f"Co2S needs two students, MODEL.STUDENTS names {list(self.students)}. Name two, "
                 "or choose a method for any number as MODEL.META_ARCHITECTURE: UniMatch, FixMatch."
             )
+        self.threshold = keys.THRESHOLD  # of the stability loss, whatever those of the classes
         self.weight, self.ramp = keys.STABILITY_WEIGHT, keys.STABILITY_RAMP
         self.gradient, self.padding = keys.STABILITY_GRADIENT, keys.STABILITY_PADDING
         self.max_iter = max_iter
@@ -69,6 +70,7 @@ class Co2S(UniMatch):
             mask = f"learns_{student}"
             loss = stability_loss(logits, seen[teacher].logits["weak"], masks[mask], n[mask])
             losses[f"loss_stability_{student}"] = weight * loss
+            self.add({f"teaches/{teacher}": (masks[mask] & masks["weak"]).sum()})
         return losses
 
     def stability_now(self) -> float:

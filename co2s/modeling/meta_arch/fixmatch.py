@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from co2s.config import method_config
-from co2s.d2 import META_ARCH_REGISTRY, CfgNode, configurable
+from co2s.d2 import META_ARCH_REGISTRY, CfgNode
 from co2s.semi import mean_counts, pseudo_label_loss, supervised_loss
-from co2s.structures import Batch, Views
+from co2s.structures import Batch, PseudoLabel, Views
 
 from .base import Method
 from .stacking import Labeled
@@ -22,6 +22,7 @@ from .stacking import Labeled
 def add_fixmatch_config(cfg: CfgNode) -> None:
     cfg.MODEL.FIXMATCH = CfgNode()
     cfg.MODEL.FIXMATCH.THRESHOLD = 0.95  # a pseudo-label counts from this confidence on
+    cfg.MODEL.FIXMATCH.CLASS_THRESHOLDS = "fixed"  # or "flexmatch", "freematch": one for each class
     cfg.MODEL.FIXMATCH.EMA_DECAY = 0.0  # 0: a student is its own teacher; UniMatch V2 has 0.996
 
 
@@ -29,15 +30,10 @@ def add_fixmatch_config(cfg: CfgNode) -> None:
 class FixMatch(Method):
     """L = (CE(x, y) + CE(strong, sure labels of weak)) / 2, for each student alone."""
 
-    @configurable
-    def __init__(self, *, threshold: float = 0.95, **base: Any):
-        super().__init__(**base)
-        self.threshold = threshold
-
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         node = cfg.MODEL.FIXMATCH
-        own = {"threshold": node.THRESHOLD, "ema_decay": node.EMA_DECAY}
+        own = {"thresholds": cls.thresholds_of(cfg, node), "ema_decay": node.EMA_DECAY}
         return super().from_config(cfg) | own
 
     @classmethod
@@ -49,15 +45,19 @@ class FixMatch(Method):
         counts = batch.get("counts") or mean_counts(x.masks | u.masks)
         losses: dict[str, Tensor] = {}
         weak: dict[str, Tensor] = {}
+        labels: dict[str, PseudoLabel] = {}
         for name, student in self.students.items():
             teacher = self.predictors[name]  # the average where there is one, else itself
             with torch.no_grad():
                 weak[name] = teacher(u.weak)
-            sure = self.label(name, teacher, u, weak[name])["strong1"]
+            views = self.label(name, teacher, u, weak[name])
+            labels[name], sure = views["weak"], views["strong1"]
             logits = student(torch.cat([x.images, *u.strong]))
             on_labeled, on_strong = logits.split([len(x.images), len(u.weak)])
             supervised = supervised_loss(on_labeled, x.target, counts["x"])
-            strong = pseudo_label_loss(on_strong, sure, self.threshold, counts["strong1"])
+            threshold = self.threshold_of(name)
+            strong = pseudo_label_loss(on_strong, sure, threshold, counts["strong1"])
             losses |= {f"loss_sup_{name}": supervised / 2, f"loss_strong_{name}": strong / 2}
+        self.watch(x, u, weak, labels)
         self.partners.remember(batch["unlabeled"], weak)
         return losses

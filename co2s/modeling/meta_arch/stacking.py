@@ -45,6 +45,7 @@ class Unlabeled:
     partner: Tensor  # the partners' weak views
     partner_valid: Tensor
     seeds: list[int]  # one for each item
+    diagnosis: Tensor | None = None  # (B, S, S) int64: classes that no loss may look at
 
     @classmethod
     def stacked(
@@ -53,6 +54,7 @@ class Unlabeled:
         """From items that have strong views and CutMix boxes, and a partner for each."""
         strong, pasted = (stack(x, "strong", device).unbind(1) for x in (items, partners))
         boxes = stack(items, "cutmix", device).unbind(1)
+        known = "diagnosis" in items[0]
         return cls(
             weak=stack(items, "image", device),
             valid=stack(items, "valid", device),
@@ -62,6 +64,7 @@ class Unlabeled:
             partner=stack(partners, "image", device),
             partner_valid=stack(partners, "valid", device),
             seeds=[item["seed"] for item in items],
+            diagnosis=stack(items, "diagnosis", device).long() if known else None,
         )
 
     @property

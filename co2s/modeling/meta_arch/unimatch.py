@@ -19,6 +19,7 @@ from .stacking import Labeled, Seen, Unlabeled
 def add_unimatch_config(cfg: CfgNode, key: str = "UNIMATCH") -> None:
     cfg.MODEL[key] = CfgNode()
     cfg.MODEL[key].THRESHOLD = 0.95  # tau: a pseudo-label counts from this confidence on
+    cfg.MODEL[key].CLASS_THRESHOLDS = "fixed"  # or "flexmatch", "freematch": one for each class
     cfg.MODEL[key].STRONG_WEIGHTS = (0.25, 0.25)  # of the two strong views
     cfg.MODEL[key].FEATURE_WEIGHT = 0.5  # of the feature-perturbed view
     cfg.MODEL[key].FEATURE_DROPOUT = 0.5  # share of the channels that it loses
@@ -31,13 +32,17 @@ class UniMatch(Method):
     @configurable
     def __init__(self, *, keys: CfgNode, **base: Any):
         super().__init__(**base)
-        self.threshold, self.dropout = keys.THRESHOLD, check_dropout(keys.FEATURE_DROPOUT)
+        self.dropout = check_dropout(keys.FEATURE_DROPOUT)
         weights = [*keys.STRONG_WEIGHTS, keys.FEATURE_WEIGHT]
         self.weights = dict(zip(("strong1", "strong2", "feature"), weights, strict=True))
 
     @classmethod
     def from_config(cls, cfg: CfgNode, key: str = "UNIMATCH") -> dict[str, Any]:
-        return super().from_config(cfg) | {"keys": cfg.MODEL[key]}
+        keys = cfg.MODEL[key]
+        return super().from_config(cfg) | {
+            "keys": keys,
+            "thresholds": cls.thresholds_of(cfg, keys),
+        }
 
     @classmethod
     def views(cls, cfg: CfgNode) -> Views:
@@ -49,9 +54,7 @@ class UniMatch(Method):
         weak = {name: logits["weak"] for name, (logits, _) in seen.items()}
         masks = x.masks | u.masks | self.masks(weak, u)
         losses = self.terms(seen, x, masks, batch.get("counts") or mean_counts(masks))
-        for name, (_, labels) in seen.items():
-            kept = labels["weak"].kept(self.threshold).sum()
-            self.scalars[f"kept_{name}"] = kept / u.valid.sum().clamp(min=1)
+        self.watch(x, u, weak, {name: labels["weak"] for name, (_, labels) in seen.items()})
         self.partners.remember(batch["unlabeled"], weak)
         return losses
 
@@ -78,7 +81,8 @@ class UniMatch(Method):
         losses = {}
         for name, (logits, labels) in seen.items():
             losses[f"loss_sup_{name}"] = supervised_loss(logits["labeled"], x.target, n["x"]) / 2
+            threshold = self.threshold_of(name)
             for view, weight in self.weights.items():
-                loss = pseudo_label_loss(logits[view], labels[view], self.threshold, n[view])
+                loss = pseudo_label_loss(logits[view], labels[view], threshold, n[view])
                 losses[f"loss_{view}_{name}"] = weight / 2 * loss
         return losses

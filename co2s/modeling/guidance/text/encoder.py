@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import open_clip
 import torch
-from open_clip.model import _build_text_tower  # as CLIP itself builds it, in 2.26 and in 3.x
 from torch import Tensor, nn
+
+from co2s.optional import LateModule
 
 from ...backbone.clip_formats import clip_tensors, find_clip_file, quick_gelu
 from ...weights import WeightsError, load_strictly
+
+open_clip = LateModule("open_clip")
+clip_model = LateModule("open_clip.model")  # builds a text tower as CLIP does, in 2.26 and in 3.x
 
 BATCH = 64  # sentences that pass the tower together
 OTHERS = ("visual.", "logit_scale", "logit_bias")  # parts of CLIP that are no text encoder
@@ -69,7 +72,7 @@ def build_text_tower(model: str, quick: bool) -> nn.Module:
     """
     config = text_config(model)
     with torch.random.fork_rng(devices=[]):
-        return _build_text_tower(config["embed_dim"], config["text_cfg"], quick)
+        return clip_model._build_text_tower(config["embed_dim"], config["text_cfg"], quick)
 
 
 def text_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

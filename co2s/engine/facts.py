@@ -1,0 +1,150 @@
+"""facts.json: on what machine and on which data a run was made, when, and what it took.
+
+Beside report.json, which is the same for a run that was cut and one that was not.
+"""
+
+import importlib
+import json
+import logging
+import os
+import platform
+import sys
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import co2s
+from co2s import d2
+from co2s.d2 import CfgNode, DatasetCatalog, HookBase, MetadataCatalog, comm
+from co2s.files import write_json
+
+FACTS = "facts.json"
+PERIOD = 60  # seconds between two writings: a killed run loses no more of its time
+
+logger = logging.getLogger(__name__)
+
+
+class RunFacts(HookBase):
+    """Writes `<OUTPUT_DIR>/facts.json` while a run trains; for the main process.
+
+    A resumed run adds a session: its wall time is the sum of all of them.
+    """
+
+    def __init__(self, cfg: CfgNode, model: nn.Module) -> None:
+        self.path = Path(cfg.OUTPUT_DIR) / FACTS
+        self.facts = {**_software(), **_machine(cfg), **_data(cfg), "students": _students(model)}
+        self.sessions: list[dict[str, Any]] = []
+        self.peak: dict[str, int] = {}
+
+    def before_train(self) -> None:
+        start = self.trainer.start_iter
+        before = read_facts(self.path) if start else {}
+        self.sessions = before.get("sessions", [])
+        self.peak = before.get("peak_memory", {})
+        self.begun = self.written = time.perf_counter()
+        self.sessions.append({"started": _now(), "first_step": start})
+        self._write()
+
+    def after_step(self) -> None:
+        if time.perf_counter() - self.written > PERIOD:
+            self._write()
+
+    def after_train(self) -> None:
+        self._write()
+
+    def _write(self) -> None:
+        self.written = time.perf_counter()
+        steps = getattr(self.trainer, "iter", self.trainer.start_iter)
+        self.sessions[-1] |= {
+            "ended": _now(),
+            "last_step": steps,
+            "seconds": round(self.written - self.begun, 1),
+        }
+        found = _peak_memory()
+        self.peak = {key: max(value, self.peak.get(key, 0)) for key, value in found.items()}
+        content = {**self.facts, "sessions": self.sessions, "peak_memory": self.peak}
+        try:
+            write_json(self.path, content)
+        except OSError as error:  # facts must not cost the run
+            logger.warning("%s could not be written: %s", self.path, error)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """What a facts.json says; nothing where there is none or it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _software() -> dict[str, Any]:
+    return {
+        "co2s": co2s.__version__,
+        "detectron2": d2.ACTIVE,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+    }
+
+
+def _machine(cfg: CfgNode) -> dict[str, Any]:
+    on_gpu = cfg.MODEL.DEVICE.startswith("cuda") and torch.cuda.is_available()
+    return {
+        "device": torch.cuda.get_device_name() if on_gpu else f"CPU, {_cpu_name()}",
+        "cpu_cores": os.cpu_count(),
+        "system": platform.system(),
+        "processes": comm.get_world_size(),
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(x.partition(":")[2].strip() for x in lines if x.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _data(cfg: CfgNode) -> dict[str, Any]:
+    """How many images each name holds, by role, and the classes with their colours."""
+    roles = ("LABELED", "UNLABELED", "VAL", "TEST")
+    metadata = MetadataCatalog.get((*cfg.DATASETS.LABELED, *cfg.DATASETS.TEST)[0])
+    return {
+        "data": {
+            role.lower(): {name: len(DatasetCatalog.get(name)) for name in cfg.DATASETS[role]}
+            for role in roles
+        },
+        "classes": list(metadata.stuff_classes),
+        "colors": [list(color) for color in metadata.stuff_colors],
+    }
+
+
+def _students(model: nn.Module) -> dict[str, dict[str, int]]:
+    """Parameters of each student, all of them and those that are trained."""
+    return {
+        name: {
+            "parameters": sum(p.numel() for p in student.parameters()),
+            "trained": sum(p.numel() for p in student.parameters() if p.requires_grad),
+        }
+        for name, student in getattr(model, "students", {"model": model}).items()
+    }
+
+
+def _peak_memory() -> dict[str, int]:
+    """The most that this process has held until now, in MiB: of main memory, and of the GPU's."""
+    peak = {}
+    if os.name == "posix":
+        usage = importlib.import_module("resource")  # Windows has none
+        unit = 2**20 if sys.platform == "darwin" else 2**10
+        peak["main"] = usage.getrusage(usage.RUSAGE_SELF).ru_maxrss // unit
+    if torch.cuda.is_available():
+        peak["gpu"] = torch.cuda.max_memory_allocated() // 2**20
+    return peak
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,86 @@
+"""The parent of a run's processes: waits for them, passes signals on, says which one died."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from co2s.tool import LOST, STOPPED
+
+from .signals import SIGNALS
+
+GRACE = 10.0  # seconds that the others get to end by themselves once one has failed
+
+
+def supervise(processes: Sequence[BaseProcess], first: int, world: int) -> None:
+    """Wait until all have ended; where one fails, the others do within `GRACE` seconds.
+
+    first: number of the first process in the run; world: how many the run has on all machines.
+    SystemExit with the code of the first that failed, or that of a lost process.
+    """
+    with _passing_signals_on(processes):
+        codes = _wait(processes)
+    failed = {first + number: code for number, code in codes.items() if code}
+    if not failed:
+        return
+    killed = {rank: -code for rank, code in failed.items() if code < 0}
+    for rank, number in killed.items():
+        sys.stderr.write(f"{Path(sys.argv[0]).name}: {_obituary(rank, world, number)}\n")
+    # That a process has lost another one says less than why that one ended.
+    reasons = [code for code in failed.values() if code not in (LOST, STOPPED)]
+    told = STOPPED in failed.values()
+    sys.exit(LOST if killed else reasons[0] if reasons else STOPPED if told else LOST)
+
+
+def _wait(processes: Sequence[BaseProcess]) -> dict[int, int]:
+    """The exit codes of all that ended by themselves, in their order."""
+    codes: dict[int, int] = {}
+    deadline: float | None = None
+    while left := {p.sentinel: n for n, p in enumerate(processes) if n not in codes}:
+        rest = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+        ended = connection.wait(list(left), rest)
+        if not ended:
+            _kill([processes[number] for number in left.values()])
+            break
+        for sentinel in ended:
+            number = left[sentinel]  # type: ignore[index]
+            processes[number].join()
+            codes[number] = processes[number].exitcode or 0
+        if deadline is None and any(codes.values()):
+            deadline = time.monotonic() + GRACE
+    return codes
+
+
+def _kill(processes: Sequence[BaseProcess]) -> None:
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.join()
+
+
+@contextmanager
+def _passing_signals_on(processes: Sequence[BaseProcess]) -> Iterator[None]:
+    def pass_on(number: int, frame: object) -> None:
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid or 0, number)
+
+    before = {number: signal.signal(number, pass_on) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _obituary(rank: int, world: int, number: int) -> str:
+    hint = " Where no one has killed it, memory ran out." if number == signal.SIGKILL else ""
+    return (
+        f"Process {rank} of {world} was ended by {signal.Signals(number).name}.{hint} The run stops; "
+        "--resume goes on from the last checkpoint."
+    )
