@@ -61,7 +61,6 @@ class Training:
         again = Training(self.arguments, self.nodes, self.gpus, self.train)
         return import_extra("submitit", "slurm").helpers.DelayedSubmission(again)
 
-
     def has_ended(self) -> bool:
         """Whether the training has; no Popen.wait, whose lock `checkpoint` would wait for.
 

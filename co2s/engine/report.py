@@ -25,7 +25,8 @@ def write_report(
     """Write `<OUTPUT_DIR>/report.json` and return its path.
 
     results: as `SemiSupervisedTrainer.test` returns them; best: the score by which the checkpoint
-    was chosen, None where the last model was scored; steps: how many were made. The file is there only where a run is through.
+    was chosen, None where the last model was scored; steps: how many were made. The
+    file is there only where a run is through.
     """
     names = list(cfg.DATASETS.TEST)
     scores = {names[0]: dict(results)} if len(names) == 1 else dict(results)

@@ -81,6 +81,6 @@ def _passing_signals_on(processes: Sequence[BaseProcess]) -> Iterator[None]:
 def _obituary(rank: int, world: int, number: int) -> str:
     hint = " Where no one has killed it, memory ran out." if number == signal.SIGKILL else ""
     return (
-        f"Process {rank} of {world} was ended by {signal.Signals(number).name}.{hint} The run stops; "
-        "--resume goes on from the last checkpoint."
+        f"Process {rank} of {world} was ended by {signal.Signals(number).name}.{hint} The "
+        "run stops; --resume goes on from the last checkpoint."
     )

@@ -54,7 +54,7 @@ class TrackerWriter(EventWriter):
             if step > self.written:
                 steps.setdefault(step, {})[name] = value
         for step in sorted(steps):
-            self._try(lambda step=step: self.send(step, steps[step]))  # type: ignore[misc]
+            self._try(lambda step=step: self.send(step, steps[step]))
         self.written = max(steps, default=self.written)
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ import logging
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -216,10 +217,8 @@ class SemiSupervisedTrainer(TrainerBase):
             if comm.is_main_process():
                 self._make_ready()
             self.method.temperatures.set({})  # those of a checkpoint are of a former model
-            try:
+            with suppress(EnoughEvaluations):  # the hook has said so
                 super().train(self.start_iter, self.max_iter)
-            except EnoughEvaluations:
-                pass  # the hook has said so
             self.made = min(self.iter + 1, self.max_iter)
         return self.report()
 

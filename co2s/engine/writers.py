@@ -1,10 +1,13 @@
 """Hooks that write the scalars of a run, the same lines whether or not it was interrupted."""
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from fvcore.common.history_buffer import HistoryBuffer
 
 from co2s.d2 import EventWriter, HookBase, comm
 
@@ -12,13 +15,15 @@ from .hooks import EnoughEvaluations
 
 # Steps, over which detectron2's writers show a median by default.
 WINDOW = 20
+KEPT = 1000  # values; the time that is left is told from so many
 
 
 class RecentScalars(HookBase):
     """Keeps the last `WINDOW` steps' scalars in the checkpoint.
 
     Writers show the median over a window: without those, the first lines of a resumed run would
-    differ from what the whole run would have written. Comes before what saves.
+    differ from what the whole run would have written. Comes before what saves. Of each scalar the
+    last `KEPT` values stay in memory: detectron2 keeps a million, 0.2 GB of them in 100,000 steps.
     """
 
     def __init__(self) -> None:
@@ -26,6 +31,7 @@ class RecentScalars(HookBase):
 
     def before_train(self) -> None:
         storage = self.trainer.storage
+        storage.histories().default_factory = functools.partial(HistoryBuffer, KEPT)
         for name, scalar in self.loaded.items():
             for value, step in zip(scalar["values"], scalar["steps"], strict=True):
                 storage.put_scalar(name, value, smoothing_hint=scalar["smooth"], cur_iter=step)

@@ -58,10 +58,11 @@ def recompute(student: Any, what: str) -> None:
         setattr(parent, name, wrapped)
 
 
-def compile_student(student: Any) -> None:
-    """torch.compile for every layer of the backbone, which share one compilation, and the head."""
+def compile_student(student: Any, **options: Any) -> None:
+    """torch.compile for every layer of the backbone, which share one compilation, and the stages of
+    the decoder; options: more of its arguments."""
     for parent, name in [*_layers(student.backbone, "block"), *_stages(student.head)]:
-        getattr(parent, name).compile()
+        getattr(parent, name).compile(**options)
 
 
 def _layers(backbone: nn.Module, what: str) -> Iterator[tuple[nn.Module, str]]:

@@ -2,9 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
-from itertools import takewhile
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -17,22 +15,11 @@ from co2s.files import write_text
 from .charts import Line, chart
 from .folder import Missing, Run, open_run
 from .formats import ends, listed, percent, score
+from .groups import Group, grouped
 from .markup import Html, grid, join, paragraphs, table, tag
 from .page import document, drawn
 
-# May differ between runs that a mean is taken over: where they lie, and what changes no result.
-FREE = ("SEED", "OUTPUT_DIR", "DATALOADER.NUM_WORKERS", "MODEL.DEVICE", "DATASETS.ROOT")
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Group:
-    """Runs that differ in nothing but their seed."""
-
-    name: str
-    runs: list[Run]
-    options: dict[str, Any]
 
 
 def write_comparison_page(folders: Sequence[str | Path], path: str | Path) -> str:
@@ -41,7 +28,7 @@ def write_comparison_page(folders: Sequence[str | Path], path: str | Path) -> st
     FileNotFoundError where a folder holds no run.
     """
     runs = [open_run(folder) for folder in folders]
-    groups = _groups(runs)
+    groups = grouped(runs)
     sections: list[tuple[str, str, Callable[[Run], Html]]] = [
         ("scores", "Scores", partial(_scores, groups)),
         ("classes", "Classes", partial(_classes, groups)),
@@ -59,35 +46,6 @@ def write_comparison_page(folders: Sequence[str | Path], path: str | Path) -> st
     write_text(Path(path), document(title, [tag("header", *head), tag("main", *parts)]))
     logger.info("The comparison: %s", path)
     return str(path)
-
-
-def _groups(runs: Sequence[Run]) -> list[Group]:
-    """Runs of equal options together, in the order in which they are given."""
-    found: list[tuple[dict[str, Any], list[Run]]] = []
-    for run in runs:
-        options = {k: v for k, v in (run.known("options") or {}).items() if k not in FREE}
-        alike = next((members for other, members in found if options and other == options), None)
-        if alike is None:
-            found.append((options, [run]))
-        else:
-            alike.append(run)
-    groups: list[Group] = []
-    for options, members in found:
-        name = _name(members)
-        taken = sum(group.name.partition(" #")[0] == name for group in groups)
-        groups.append(Group(f"{name} #{taken + 1}" if taken else name, members, options))
-    return groups
-
-
-def _name(runs: Sequence[Run]) -> str:
-    """What the names of their folders have in common: Co2S of Co2S_seed0 and Co2S_seed1."""
-    names = [run.name for run in runs]
-    if len(names) == 1:
-        return names[0]
-    alike = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
-    common = "".join(letters[0] for letters in alike).rstrip("0123456789_-. ")
-    common = common.removesuffix("seed").rstrip("_-. ")
-    return common or str(runs[0].option("MODEL.META_ARCHITECTURE") or names[0])
 
 
 def _about(groups: Sequence[Group]) -> Html:

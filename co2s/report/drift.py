@@ -159,7 +159,9 @@ def _never(student: str, classes: Courses) -> str:
         most = max(rare.values())
         if most == 0:
             return f"With {student}, no pseudo-label of {listed(list(rare))} ever counts."
-        return f"With {student}, {listed(list(rare))} {verb} never above {percent(most)}."
+        return (
+            f"With {student}, {listed(list(rare))} {verb} never above {percent(max(most, 0.001))}."
+        )
     return _least(f"{student} covers least of", classes)
 
 

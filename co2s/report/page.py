@@ -10,7 +10,7 @@ from co2s.config import get_co2s_cfg, plain, value_at
 from co2s.d2.key_names import key_names
 from co2s.files import write_text
 
-from . import course, drift, overview, pictures, reliability, tables
+from . import batches, course, drift, overview, panels, reliability, tables
 from .folder import PAGE, Missing, Run, open_run
 from .markup import Html, empty, html, join, tag
 
@@ -32,8 +32,8 @@ def _sections() -> list[Section]:
         ("drift", "What the unlabelled images taught", drift.drift),
         ("confusion", "Which class is taken for which", tables.confusion),
         ("reliability", "How sure it is, and how right", reliability.reliability),
-        ("panels", "Best and worst images", pictures.panels),
-        ("batches", "Training batches as the network saw them", pictures.snapshots),
+        ("panels", "Best and worst images", panels.panels),
+        ("batches", "Training batches as the network saw them", batches.batches),
         ("costs", "Time and memory", course.costs),
         ("options", "Options", partial(overview.options, defaults=values)),
     ]

@@ -51,7 +51,7 @@ def test_each_is_named_once_and_one_too_many_stops(log):
     assert log.text.count("Done without a.png: torn") == 1
     files.check()
     files.add({"c.png": "odd"})
-    with pytest.raises(ValueError, match="3 training files cannot be read.* allows 2") as stop:
+    with pytest.raises(ValueError, match=r"3 training files cannot be read.* allows 2") as stop:
         files.check()
     assert all(why in str(stop.value) for why in ("torn", "empty", "odd"))
 
@@ -74,7 +74,9 @@ def test_the_draws_are_the_same_for_any_number_of_workers(toy_cfg, toy, complete
         cfg = complete(toy_cfg, "DATALOADER.NUM_WORKERS", workers, training=True)
         loader = build_train_loader(cfg, Views(strong=1))
         batches = [batch for batch, _ in zip(loader, range(12), strict=False)]
-        pictures.append([i["image"].numpy() for b in batches for i in b["labeled"] + b["unlabeled"]])
+        pictures.append(
+            [i["image"].numpy() for b in batches for i in b["labeled"] + b["unlabeled"]]
+        )
         named = {Path(path).stem for path in loader.bad_files.found}
         assert named == {"1", "4", "9"}
     assert all(np.array_equal(a, b) for a, b in zip(*pictures, strict=True))

@@ -61,11 +61,14 @@ def same(a, b):
 
 @pytest.mark.parametrize(
     ("processes", "workers", "method", "calibrate"),
-    [(1, 0, "Co2S", False), (1, 2, "OnlySup", True), (2, 0, "Co2S", False), (2, 2, "OnlySup", False)],
+    [
+        (1, 0, "Co2S", False),
+        (1, 2, "OnlySup", True),
+        (2, 0, "Co2S", False),
+        (2, 2, "OnlySup", False),
+    ],
 )
-def test_ten_kills_change_nothing(
-    nursery, config, tmp_path, processes, workers, method, calibrate
-):
+def test_ten_kills_change_nothing(nursery, config, tmp_path, processes, workers, method, calibrate):
     command = ["--config-file", config, "DATALOADER.NUM_WORKERS", workers]
     command += ["MODEL.META_ARCHITECTURE", method, "TEST.CALIBRATE", calibrate]
     counting = {"rank": "any", "since": "start", "calls": 10**9, "do": "kill"}

@@ -140,9 +140,7 @@ def losses(folder):
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
-def test_a_run_goes_on_with_another_number_of_processes(
-    nursery, short, tmp_path, before, after
-):
+def test_a_run_goes_on_with_another_number_of_processes(nursery, short, tmp_path, before, after):
     command = ["--config-file", short, "SOLVER.IMS_PER_BATCH", 4]
     for name, first, second in (("whole", 1, 1), ("changed", before, after)):
         ending = {"rank": 0, "since": "start", "calls": 60_000, "do": "term"}

@@ -2,6 +2,10 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -24,16 +28,14 @@ def last(folder):
     return torch.load(Path(folder, "out", "model_final.pth"), weights_only=True)
 
 
-@pytest.mark.parametrize(("processes", "signal"), [(1, "term"), (2, "usr1")])
-def test_a_signal_saves_and_the_run_goes_on_bit_for_bit(
-    nursery, config, tmp_path, processes, signal
-):
+@pytest.mark.parametrize(("processes", "name"), [(1, "term"), (2, "usr1")])
+def test_a_signal_saves_and_the_run_goes_on_bit_for_bit(nursery, config, tmp_path, processes, name):
     """Of two processes only the second one is told."""
     command = ["--config-file", config, "DATALOADER.NUM_WORKERS", 1]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     codes, said = nursery.run(whole, *command, processes=processes)
     assert codes == [0] * processes, said[0][-3000:]
-    ending = {"rank": processes - 1, "since": "start", "calls": 30_000, "do": signal}
+    ending = {"rank": processes - 1, "since": "start", "calls": 30_000, "do": name}
     codes, said = nursery.run(cut, *command, processes=processes, ending=ending)
     assert codes == [STOPPED] * processes, said[0][-3000:]
     (steps,) = re.findall(r"Told to stop: saved after step (\d+). Go on with --resume.", said[0])
@@ -67,3 +69,21 @@ def test_a_second_signal_ends_at_once(nursery, config, tmp_path):
     assert codes == [STOPPED]
     assert "Told to stop" not in said[0]
     assert not list(Path(tmp_path, "cut", "out").glob("*.pth"))
+
+
+def test_torchrun_passes_sigterm_on(config, tmp_path):
+    train = Path(__file__).parents[2] / "tools" / "train_net.py"
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", train]
+    command += ["--config-file", config, "SOLVER.MAX_ITER", 100_000, "TEST.EVAL_PERIOD", 0]
+    with (tmp_path / "said").open("w") as said:
+        run = subprocess.Popen(
+            [sys.executable, *map(str, command)], cwd=tmp_path, stdout=said, stderr=said
+        )
+        log = tmp_path / "out" / "log.txt"
+        while run.poll() is None and not (log.exists() and "UnlabeledDraws" in log.read_text()):
+            time.sleep(0.1)  # until it trains
+        run.send_signal(signal.SIGTERM)
+        assert run.wait() != 0
+    (steps,) = re.findall(r"Told to stop: saved after step (\d+)", log.read_text())
+    assert Path(tmp_path, "out", "last_checkpoint").read_text() == f"model_{int(steps) - 1:07d}.pth"
+    assert "train_net.py" not in (tmp_path / "said").read_text().partition("Told to stop")[2]

@@ -1,9 +1,12 @@
 """Precision, recomputation and compilation change neither names nor, but for rounding, values."""
 
+from functools import partial
+
 import pytest
 import torch
 
 from co2s.d2 import EventStorage, build_model
+from co2s.modeling import execution
 from co2s.modeling.execution import precisions, recompute
 
 
@@ -86,3 +89,30 @@ def test_unknown_values_are_refused(tiny_cfg):
         precisions(tiny_cfg)
     with pytest.raises(ValueError, match="'all'; it may be none, mlp, block"):
         recompute(torch.nn.Module(), "all")
+
+
+def test_compiled_equals_eager_and_is_not_compiled_again(tiny_cfg, random_batch, monkeypatch):
+    """Traced, with the plain backend: what a compiler would be given, and how often."""
+    tiny_cfg.MODEL.CO2S.THRESHOLD = 0.19
+    batches = [random_batch(batch=3, size=32, seed=seed) for seed in range(4)]
+    for number, batch in enumerate(batches):  # items without a box change the partners' number
+        for item in batch["unlabeled"][: number % 3]:
+            item["cutmix"][:] = False
+    _, losses, grads = step(tiny_cfg, batches[0])
+    tiny_cfg.MODEL.COMPILE = True
+    traced = partial(execution.compile_student, backend="eager")
+    monkeypatch.setattr("co2s.modeling.student.compile_student", traced)
+    torch._dynamo.reset()
+    model, our_losses, our_grads = step(tiny_cfg, batches[0])
+    for name, loss in losses.items():
+        torch.testing.assert_close(loss, our_losses[name], atol=1e-6, rtol=1e-5)
+    for name, grad in grads.items():
+        torch.testing.assert_close(grad, our_grads[name], atol=1e-6, rtol=1e-4, msg=name)
+    with EventStorage(5):
+        for batch in batches:
+            model(batch)
+        before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+        assert before > 0, "something is compiled"
+        for batch in batches:
+            model(batch)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == before

@@ -9,8 +9,8 @@ from statistics import mean, stdev
 import pytest
 
 from co2s.report import write_comparison_page
-from co2s.report.comparison import _groups
 from co2s.report.folder import open_run
+from co2s.report.groups import grouped
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ def four(run):
 
 
 def test_seeds_stand_together(four):
-    groups = _groups([open_run(folder) for folder in four])
+    groups = grouped([open_run(folder) for folder in four])
     assert [(group.name, len(group.runs)) for group in groups] == [("Co2S", 3), ("other", 1)]
 
 
@@ -47,7 +47,7 @@ def test_equal_names_are_told_apart(run):
         run("a_seed2", **{"SOLVER.MAX_ITER": 7}),
         run("a_seed3", 1, **{"SOLVER.MAX_ITER": 7}),
     ]
-    assert [group.name for group in _groups(map(open_run, twins))] == ["a", "b", "a #2"]
+    assert [group.name for group in grouped(map(open_run, twins))] == ["a", "b", "a #2"]
 
 
 @pytest.mark.usefixtures("no_charts")

@@ -1,7 +1,5 @@
-"""Pictures in the page: panels of the best and worst images, and training batches."""
+"""Training batches as the network saw them, from what `co2s.engine.snapshots` stored."""
 
-import base64
-import io
 import json
 import zipfile
 from collections.abc import Iterator
@@ -17,61 +15,13 @@ from co2s.evaluation.coloring import color_labels
 
 from .folder import Missing, Run
 from .formats import grouped, percent
+from .images import as_jpeg, as_png
 from .markup import Html, empty, figure, folded, grid, join, paragraphs, tag
 
-PANEL_WIDTH, VIEW_SIDE = 1000, 224  # pixels, of a picture in the page
-PANELS_LIMIT = 5_000_000  # characters of all panels together; the others stay in their folder
+SIDE = 224  # pixels, of a view in the page
 OUTLINE = (255, 0, 200)  # of a CutMix box: on no land cover
 FADED = 0.78  # how far a pseudo-label that does not count is drawn towards grey
 GREY = 140
-
-
-def panels(run: Run) -> Html:
-    """The best and the worst images of every test set; those spread over it folded."""
-    parts, left, size = [], 0, 0
-    for dataset in run.scores:
-        folder = run.folder / "inference" / dataset / "panels"
-        kinds: dict[str, list[Html]] = {}
-        for entry in _index(folder):
-            shown = _panel(folder, entry) if size < PANELS_LIMIT else None
-            if shown is None:
-                left += 1
-                continue
-            size += len(shown)
-            kinds.setdefault(entry["kind"], []).append(shown)
-        parts += [tag("h3", dataset)] if len(run.scores) > 1 else []
-        for kind, title in (("worst", "The worst images"), ("best", "The best images")):
-            if kind in kinds:
-                parts.append(join([tag("h3", title), grid(kinds[kind], "panels")]))
-        if "spread" in kinds:
-            title = f"{len(kinds['spread'])} images spread evenly over the set"
-            parts.append(folded(title, grid(kinds["spread"], "panels"), opened=len(kinds) == 1))
-    if not parts:
-        raise Missing("There are no panels: TEST.PANELS is 0, or nothing was reported yet.")
-    if left:
-        parts.append(paragraphs(f"{left} more panels lie in inference/<dataset>/panels."))
-    return join(parts)
-
-
-def _index(folder: Path) -> list[dict[str, Any]]:
-    """What panels.json lists; without one, every PNG there is."""
-    try:
-        return json.loads((folder / "panels.json").read_text(encoding="utf-8"))["panels"]
-    except (OSError, ValueError, KeyError):
-        return [{"file": p.name, "kind": "spread"} for p in sorted(folder.glob("*.png"))]
-
-
-def _panel(folder: Path, entry: dict[str, Any]) -> Html | None:
-    try:
-        with Image.open(folder / entry["file"]) as picture:
-            uri = _as_jpeg(picture.convert("RGB"), PANEL_WIDTH)
-    except OSError:
-        return None
-    name = Path(entry.get("image", entry["file"])).name
-    score = entry.get("mIoU")
-    judged = "" if score is None else f": mIoU {score:.1f} % over the classes it has"
-    alt = f"Panel of {name}: image, truth, where the students differ, and each prediction"
-    return figure(empty("img", src=uri, alt=alt), f"{name}{judged}", cls="paper")
 
 
 @dataclass(frozen=True)
@@ -94,7 +44,7 @@ class Snapshot:
         return list(dict.fromkeys(names))
 
 
-def snapshots(run: Run) -> Html:
+def batches(run: Run) -> Html:
     """Each stored batch: labelled crops, views after CutMix, what each student makes of them."""
     paths = sorted(run.folder.glob("snapshots/step_*.npz"))
     if not paths:
@@ -194,25 +144,5 @@ def _outlined(image: np.ndarray, box: np.ndarray) -> np.ndarray:
 def _view(pixels: np.ndarray, words: str, flat: bool = False) -> Html:
     """A picture of a view; flat: few colours, kept as they are."""
     picture = Image.fromarray(np.ascontiguousarray(pixels))
-    uri = _as_png(picture, VIEW_SIDE) if flat else _as_jpeg(picture, VIEW_SIDE)
+    uri = as_png(picture, SIDE) if flat else as_jpeg(picture, SIDE)
     return figure(empty("img", src=uri, alt=words), words)
-
-
-def _as_jpeg(picture: Image.Image, width: int) -> str:
-    return _data_uri(_fitted(picture, width, Image.Resampling.LANCZOS), "JPEG", quality=85)
-
-
-def _as_png(picture: Image.Image, width: int) -> str:
-    return _data_uri(_fitted(picture, width, Image.Resampling.NEAREST), "PNG", optimize=True)
-
-
-def _fitted(picture: Image.Image, width: int, how: Image.Resampling) -> Image.Image:
-    if picture.width <= width:
-        return picture
-    return picture.resize((width, max(round(picture.height * width / picture.width), 1)), how)
-
-
-def _data_uri(picture: Image.Image, kind: str, **options: Any) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
