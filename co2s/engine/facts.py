@@ -54,7 +54,8 @@ class RunFacts(HookBase):
             self._write()
 
     def after_train(self) -> None:
-        self._write()
+        if self.sessions:  # it began
+            self._write()
 
     def _write(self) -> None:
         self.written = time.perf_counter()

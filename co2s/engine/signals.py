@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ import torch.distributed as dist
 
 from co2s.d2 import HookBase, comm
 from co2s.tool import STOPPED
+
+from .hooks import EnoughEvaluations
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +63,12 @@ def listening() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _ended_together(trainer: Any) -> bool:
+    """Whether all processes have made the same steps; not where one of them has failed."""
+    through = trainer.iter >= trainer.max_iter
+    return through or isinstance(sys.exc_info()[1], EnoughEvaluations | SystemExit)
+
+
 class StopOnSignal(HookBase):
     """Ends training after the step in which a process of the run got a signal, or the one after.
 
@@ -96,8 +105,10 @@ class StopOnSignal(HookBase):
         listener.busy, listener.told_at = False, None
         if self._listening is not None:
             self._listening.__exit__(None, None, None)
-        if self.trainer.iter >= self.trainer.max_iter:
+        if self.group is not None and _ended_together(self.trainer):
             self._answered()
+            dist.destroy_process_group(self.group)  # its threads must not outlive the run
+            self.group = None
 
     @contextmanager
     def at_once(self) -> Iterator[None]:

@@ -57,6 +57,9 @@ def test_a_run_without_a_better_score_ends_and_is_through(cfg, train, log):
     again, _ = train(cfg, kind=scripted(), resume=True)
     assert again.found == [] and "only reporting" in log.text
     cfg.TEST.EARLY_STOPPING = 3
+    with pytest.raises(Killed):
+        train(cfg, kind=scripted(20.0, kill_before=9), resume=True)
+    assert not Path(cfg.OUTPUT_DIR, "report.json").exists(), "no more through"
     longer, _ = train(cfg, kind=scripted(20.0, 25.0), resume=True)
     assert longer.start_iter == 8 and longer.found == [20.0, 25.0]
     assert report(cfg)["steps"] == 10

@@ -39,4 +39,5 @@ def test_files_threads_and_processes_stay_as_many(toy_cfg, train):
 
     train(toy_cfg, kind=Counted)
     assert len(found) == STEPS // 10
-    assert len(set(found[1:])) == 1, found  # TensorBoard opens its own at the first line
+    for kind in zip(*found[1:], strict=True):  # TensorBoard opens its own at the first line
+        assert max(kind[2:]) <= max(kind[:2]), found

@@ -76,10 +76,11 @@ def test_ten_kills_change_nothing(nursery, config, tmp_path, processes, workers,
     assert codes == [0] * processes, said[0][-3000:]
     killed = 0
     for ending in endings(10 * processes + workers, [calls(text) for text in said]):
-        codes, _ = nursery.run(
+        codes, said = nursery.run(
             tmp_path / "cut", "--resume", *command, processes=processes, ending=ending
         )
         assert None not in codes, "a process hangs without the other one"
+        assert 1 not in codes, said
         killed += -signal.SIGKILL in codes
     assert killed >= KILLS - 2, "the last one or two may find nothing left to do"
     codes, said = nursery.run(tmp_path / "cut", "--resume", *command, processes=processes)

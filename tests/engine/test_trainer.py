@@ -61,7 +61,7 @@ def test_non_finite_loss_stops_with_the_losses_and_keeps_the_last_checkpoint(toy
     with pytest.raises(FloatingPointError, match="loss_sup_global"):
         train(toy_cfg)
     last = Path(toy_cfg.OUTPUT_DIR, "former", "last_checkpoint").read_text()
-    after = torch.load(Path(toy_cfg.OUTPUT_DIR, last), weights_only=False)["model"]
+    after = torch.load(Path(toy_cfg.OUTPUT_DIR, "former", last), weights_only=False)["model"]
     assert all(torch.isfinite(v).all() for v in after.values())
     assert before.keys() == after.keys()
     assert trainer.iter == 4
