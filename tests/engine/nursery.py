@@ -4,6 +4,7 @@ Starting Python and importing everything takes seconds, a fork nothing. One requ
 {"folder", "argv", "processes", "ending", "file"}; one answer a line: {"codes", "said"}.
 """
 
+import importlib
 import importlib.util
 import json
 import os
@@ -19,6 +20,8 @@ from co2s.d2 import comm
 from co2s.engine import processes, signals, supervision, trainer
 
 torch.set_num_threads(1)
+for slow in ("timm", "torch._dynamo", "torch.utils.tensorboard", "matplotlib.pyplot"):
+    importlib.import_module(slow)  # what a run imports when it gets there
 FORK = {"start_method": "fork"}  # where --num-gpus starts processes
 start_processes = processes.mp.start_processes
 ROOT = Path(__file__).parents[2]
