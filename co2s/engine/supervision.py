@@ -4,15 +4,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from co2s.tool import LOST, STOPPED
 
-from .signals import SIGNALS
+from .signals import handled_by
 
 GRACE = 10.0  # seconds that the others get to end by themselves once one has failed
 
@@ -23,7 +24,7 @@ def supervise(processes: Sequence[BaseProcess], first: int, world: int) -> None:
     first: number of the first process in the run; world: how many the run has on all machines.
     SystemExit with the code of the first that failed, or that of a lost process.
     """
-    with _passing_signals_on(processes):
+    with handled_by(partial(_pass_on, processes)):
         codes = _wait(processes)
     failed = {first + number: code for number, code in codes.items() if code}
     if not failed:
@@ -63,19 +64,11 @@ def _kill(processes: Sequence[BaseProcess]) -> None:
         process.join()
 
 
-@contextmanager
-def _passing_signals_on(processes: Sequence[BaseProcess]) -> Iterator[None]:
-    def pass_on(number: int, frame: object) -> None:
-        for process in processes:
-            with suppress(ProcessLookupError):
-                os.kill(process.pid or 0, number)
-
-    before = {number: signal.signal(number, pass_on) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _pass_on(processes: Sequence[BaseProcess], number: int, frame: object) -> None:
+    """A signal of the parent's, to all processes."""
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid or 0, number)
 
 
 def _obituary(rank: int, world: int, number: int) -> str:
