@@ -147,3 +147,23 @@ def written(toy_cfg, complete, tmp_path):
         return tmp_path / "given.yaml"
 
     return write
+
+
+@pytest.fixture
+def run_processes(tmp_path):
+    """A function (cfg, processes) that runs losses_of_a_run.py into `out<processes>`: its file."""
+
+    def run(cfg, processes):
+        cfg.OUTPUT_DIR = str(tmp_path / f"out{processes}")
+        config, output = tmp_path / f"{processes}.yaml", tmp_path / f"{processes}.json"
+        config.write_text(cfg.dump())
+        script = Path(__file__).with_name("losses_of_a_run.py")
+        command = [sys.executable, script, config, tmp_path / "engine_toy.yaml", processes, output]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [str(x) for x in command], capture_output=True, text=True, env=environment
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return output
+
+    return run

@@ -1,9 +1,6 @@
 """Drift of a run: what metrics.json tells, the same on two processes, and what it never changes."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +11,6 @@ from co2s.engine import drift
 from co2s.engine.alarms import PATIENCE
 from co2s.engine.drift import Drift, summed
 
-SCRIPT = Path(__file__).with_name("losses_of_a_run.py")
 OF_DRIFT = ("coverage/", "pseudo_share/", "agreement", "teaches/", "precision/", "label_share/")
 
 
@@ -102,28 +98,22 @@ def test_adaptive_thresholds_go_on_exactly(cfg, train, kind):
     assert not torch.equal(average, whole.method.thresholds["local"].anew().average)
 
 
-def run(cfg, tmp_path, processes):
-    cfg.OUTPUT_DIR = str(tmp_path / f"out{processes}")
-    config, output = tmp_path / f"{processes}.yaml", tmp_path / f"{processes}.json"
-    config.write_text(cfg.dump())
-    command = [sys.executable, SCRIPT, config, tmp_path / "engine_toy.yaml", processes, output]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [str(x) for x in command], capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+def run(cfg, run_processes, processes):
+    run_processes(cfg, processes)
     calibration = json.loads(Path(cfg.OUTPUT_DIR, "calibration.json").read_text())
     model = torch.load(Path(cfg.OUTPUT_DIR, "model_final.pth"), weights_only=True)["model"]
     return told(cfg), calibration, model
 
 
-def test_two_processes_tell_what_one_tells(cfg, tmp_path):
+def test_two_processes_tell_what_one_tells(cfg, run_processes):
     cfg.MODEL.CO2S.CLASS_THRESHOLDS = "freematch"
     # The deepest map is not the last block's: the last one would have no gradient.
     cfg.MODEL.LOCAL.BACKBONE.DEPTH, cfg.MODEL.LOCAL.BACKBONE.FEATURES = 3, [0, 0, 1]
     cfg.SOLVER.MAX_ITER, cfg.SOLVER.IMS_PER_BATCH = 6, 4
     cfg.DATASETS.DIAGNOSE = cfg.TEST.CALIBRATE = True
-    (one, one_cal, one_model), (two, two_cal, two_model) = (run(cfg, tmp_path, n) for n in (1, 2))
+    (one, one_cal, one_model), (two, two_cal, two_model) = (
+        run(cfg, run_processes, n) for n in (1, 2)
+    )
     assert one.keys() == two.keys() and {"precision/local", "teaches/local"} <= one.keys()
     for name, values in one.items():
         assert two[name] == pytest.approx(values, abs=2e-3), name

@@ -14,7 +14,6 @@ from co2s.engine.processes import TIMEOUT, seconds
 from co2s.evaluation.metrics import read_metrics
 from co2s.tool import LOST, STOPPED
 
-SCRIPT = Path(__file__).with_name("losses_of_a_run.py")
 TRAIN = Path(__file__).parents[2] / "tools" / "train_net.py"
 
 
@@ -28,22 +27,14 @@ def short(toy_cfg, written):
     return written()
 
 
-def run(cfg, tmp_path, processes):
-    cfg.OUTPUT_DIR = str(tmp_path / f"out{processes}")
-    config, output = tmp_path / f"{processes}.yaml", tmp_path / f"{processes}.json"
-    config.write_text(cfg.dump())
-    command = [sys.executable, SCRIPT, config, tmp_path / "engine_toy.yaml", processes, output]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [str(x) for x in command], capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    scores = tmp_path / f"out{processes}" / "inference" / "engine_toy_val" / "scores.json"
+def run(cfg, run_processes, processes):
+    output = run_processes(cfg, processes)
+    scores = Path(cfg.OUTPUT_DIR, "inference", "engine_toy_val", "scores.json")
     return json.loads(output.read_text()), json.loads(scores.read_text())
 
 
 @pytest.mark.parametrize("method", ["Co2S", "FixMatch"])
-def test_two_processes_equal_one(toy_cfg, tmp_path, method):
+def test_two_processes_equal_one(toy_cfg, run_processes, method):
     toy_cfg.MODEL.META_ARCHITECTURE = method
     toy_cfg.MODEL.FIXMATCH.THRESHOLD, toy_cfg.MODEL.FIXMATCH.EMA_DECAY = 0.5, 0.9
     # The deepest map is not the last block's: the last one would have no gradient.
@@ -51,7 +42,7 @@ def test_two_processes_equal_one(toy_cfg, tmp_path, method):
     toy_cfg.SOLVER.MAX_ITER = 10
     toy_cfg.SOLVER.IMS_PER_BATCH = 4
     toy_cfg.TEST.EVAL_PERIOD = 5
-    (one, one_scores), (two, two_scores) = (run(toy_cfg, tmp_path, n) for n in (1, 2))
+    (one, one_scores), (two, two_scores) = (run(toy_cfg, run_processes, n) for n in (1, 2))
     assert one["losses"].keys() == two["losses"].keys()
     assert len(one["losses"]["total_loss"]) == 10
     for name, values in one["losses"].items():

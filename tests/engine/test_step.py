@@ -1,9 +1,6 @@
 """The training step: shared out over batches and processes, in any precision, it is one step."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +10,6 @@ from co2s.d2 import EventStorage
 from co2s.engine import SemiSupervisedTrainer
 from co2s.engine.step import Stepper
 from co2s.structures import Views
-
-SCRIPT = Path(__file__).with_name("losses_of_a_run.py")
 
 
 @pytest.fixture
@@ -69,21 +64,11 @@ def test_two_batches_are_one_step(cfg, train, method):
         assert losses["loss_stability_local"][-1][0] > 0, "an empty term proves nothing"
 
 
-def test_two_processes_equal_one_with_two_batches(cfg, tmp_path):
+def test_two_processes_equal_one_with_two_batches(cfg, run_processes):
     runs = []
     for processes, parts in ((2, 1), (1, 2)):
         cfg.SOLVER.ACCUMULATE = parts
-        cfg.OUTPUT_DIR = str(tmp_path / f"out{processes}")
-        config, output = tmp_path / f"{processes}.yaml", tmp_path / f"{processes}.json"
-        config.write_text(cfg.dump())
-        command = [sys.executable, SCRIPT, config, tmp_path / "engine_toy.yaml", processes, output]
-        done = subprocess.run(
-            [str(x) for x in command],
-            capture_output=True,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        output = run_processes(cfg, processes)
         runs.append((weights(cfg.OUTPUT_DIR), json.loads(output.read_text())["losses"]))
     assert_close(runs[0][0], runs[1][0], but=UNSEEN)
     for name, values in runs[0][1].items():
