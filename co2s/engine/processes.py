@@ -1,8 +1,10 @@
 """The processes of a run: those that `torchrun` has started, else those that are started here."""
 
 import argparse
+import atexit
 import os
 import socket
+import sys
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
@@ -33,6 +35,7 @@ def run_in_processes(main: Main, args: argparse.Namespace) -> None:
         if dist.is_torchelastic_launched():
             _refuse_numbers(args)
             _work(main, args, "env://")
+            _leave(0)
         elif args.num_gpus * args.num_machines == 1:
             main(args)
         else:
@@ -73,12 +76,27 @@ def _child(local_rank: int, main: Main, args: argparse.Namespace, url: str) -> N
     os.environ["LOCAL_RANK"], os.environ["LOCAL_WORLD_SIZE"] = str(local_rank), str(args.num_gpus)
     os.environ["RANK"] = str(args.machine_rank * args.num_gpus + local_rank)
     os.environ["WORLD_SIZE"] = str(args.num_machines * args.num_gpus)
+    code: object = 0
     try:
         with listening():
             _work(main, args, url)
+    except SystemExit as end:
+        code = end.code or 0
     except Exception:
         traceback.print_exc()
-        raise SystemExit(1) from None
+        code = 1
+    _leave(code if isinstance(code, int) else 1)
+
+
+def _leave(code: int) -> None:
+    """End this process at once, after what Python has registered for its end.
+
+    The libraries' own end can still abort one that is through: threads of process groups may run.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _work(main: Main, args: argparse.Namespace, url: str) -> None:

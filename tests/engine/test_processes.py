@@ -1,5 +1,7 @@
 """Two processes give the losses of one, and score each image exactly once."""
 
+import argparse
+import ctypes
 import json
 import os
 import re
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from co2s.engine.processes import TIMEOUT, seconds
+from co2s.engine.processes import TIMEOUT, run_in_processes, seconds
 from co2s.evaluation.metrics import read_metrics
 from co2s.tool import LOST, STOPPED
 
@@ -124,6 +126,19 @@ def test_a_timeout_that_is_no_number_is_refused(monkeypatch):
     monkeypatch.setenv(TIMEOUT, "ten minutes")
     with pytest.raises(ValueError, match="CO2S_TIMEOUT is 'ten minutes'"):
         seconds()
+
+
+def abort_at_the_end(args):
+    libc = ctypes.CDLL(None)
+    abort = ctypes.cast(libc.abort, ctypes.c_void_p)
+    libc.__cxa_atexit(
+        abort, None, None
+    )  # as a library does whose threads still run when the process ends
+
+
+def test_what_libraries_do_at_the_end_fails_no_process_that_is_through():
+    args = argparse.Namespace(num_gpus=2, num_machines=1, machine_rank=0, dist_url="auto")
+    run_in_processes(abort_at_the_end, args)
 
 
 def losses(folder):
