@@ -120,6 +120,22 @@ def test_merged_keys_may_be_overridden(tmp_path, content):
     assert load_spec(path).labels.offset == -1
 
 
+def test_other_splits_of_a_dataset_take_the_rest_from_its_file(tmp_path, content):
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
+    other = tmp_path / "other.yaml"
+    other.write_text("_BASE_: mine.yaml\nname: other\nsplits: {fractions: [], folder: lists}\n")
+    whole, read = load_spec(tmp_path / "mine.yaml"), load_spec(other)
+    assert (read.name, read.splits.folder) == ("other", "lists")
+    assert read.splits.fractions == (), "a key of its own replaces the whole"
+    assert (read.classes, read.layout, read.root) == (whole.classes, whole.layout, whole.root)
+    other.write_text("_BASE_: none.yaml\nname: other\n")
+    with pytest.raises(ValueError, match=r"other\.yaml is wrong: _BASE_ names .*none\.yaml, which"):
+        load_spec(other)
+    other.write_text("_BASE_: other.yaml\n")
+    with pytest.raises(ValueError, match="must be a whole dataset file by itself"):
+        load_spec(other)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_dataset_files_of_other_editors(tmp_path, content, encoding):
     content["classes"][0]["name"] = "forêt | 建筑"

@@ -13,17 +13,37 @@ from .layout import LayoutSpec
 from .raster import METHODS, RasterSpec, ScaleSpec
 from .yaml_file import read_yaml
 
+BASE = "_BASE_"  # key of the file, seen from this one, whose keys hold where this one is silent
+
 
 def load_spec(path: str | os.PathLike) -> DatasetSpec:
     """Read and check a YAML file; ValueError says what is unknown, missing or wrong in it."""
     try:
-        return spec_from_dict(read_yaml(Path(path)), Path(path).parent)
+        return spec_from_dict(_whole(Path(path)), Path(path).parent)
     except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"The dataset file {path} is wrong: {error}") from error
 
 
+def _whole(path: Path) -> Any:
+    """The content of a file with that of its base: a key of its own replaces the base's whole."""
+    content = read_yaml(path)
+    if not isinstance(content, dict) or BASE not in content:
+        return content
+    base = path.parent / text(content.pop(BASE), BASE)
+    if not base.is_file():
+        raise ValueError(f"{BASE} names {base}, which does not exist. Its path is seen from here.")
+    found = read_yaml(base)
+    if not isinstance(found, dict) or BASE in found:
+        raise ValueError(f"{BASE} names {base}, which must be a whole dataset file by itself.")
+    return found | content
+
+
 def spec_from_dict(content: Any, folder: Path | None = None) -> DatasetSpec:
-    """Build a spec from the plain dicts and lists of a YAML file in `folder`."""
+    """Build a spec from the plain dicts and lists of a YAML file in `folder`.
+
+    Where it names neither classes nor labels, it is a pool of images to learn from without any.
+    """
+    content = _with_pool(content)
     labels = content.get("labels") if isinstance(content, dict) else None
     encoding = labels.get("encoding") if isinstance(labels, dict) else None
     own: dict[type, dict[str, Convert]] = {
@@ -32,6 +52,16 @@ def spec_from_dict(content: Any, folder: Path | None = None) -> DatasetSpec:
         RasterSpec: {"scale": partial(_scale, folder=folder)},
     }
     return build(DatasetSpec, content, "", own)
+
+
+def _with_pool(content: Any) -> Any:
+    """The content of a file, with what a pool of plain images leaves away."""
+    if not isinstance(content, dict) or {"classes", "labels"} & {*content}:
+        return content
+    layout, splits = content.get("layout"), content.get("splits") or {}
+    if not isinstance(layout, dict) or "labels" in layout or "folder" in splits:
+        return content
+    return {**content, "classes": [], "labels": {"encoding": "index"}, "splits": splits}
 
 
 def _ignored(values: Any, where: str, encoding: Any) -> tuple:
