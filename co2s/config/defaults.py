@@ -60,7 +60,7 @@ def _add_data(cfg: CN) -> None:
     cfg.INPUT.RATIO_RANGE = (0.5, 2.0)
     cfg.INPUT.TEST_BASE_SIZE = (0, 0)  # long and short side at inference; zeros: no resize
     cfg.INPUT.TEST_SCALE = 1.0  # of images at inference, where TEST_BASE_SIZE does not decide
-    cfg.INPUT.CROP_SIZE = 512  # side of the square training crop and test window, pixels
+    cfg.INPUT.CROP_SIZE = 512  # side of the square training crop, pixels
     cfg.INPUT.FLIP = 0.5  # probability of a horizontal flip
     cfg.INPUT.ROTATE90 = False  # also draw vertical flips and quarter turns
     cfg.INPUT.STRONG = CN()
@@ -88,15 +88,19 @@ def _add_model(cfg: CN) -> None:
     cfg.MODEL.GLOBAL = _student("CLIPViT", "ViT-B-16-quickgelu", [0, 4, 11], "TextPrototypes")
     cfg.MODEL.LOCAL = _student("TimmViT", DINOV3, [2, 7, 11], "LearnableQueries")
 
+    cfg.MODEL.EMA_DECAY = 0.0  # above 0: moving averages of the students predict; often 0.99
+    cfg.MODEL.EMA_LABELS = True  # they also make the pseudo-labels, as in UniMatch V2
     cfg.MODEL.FUSION = "confidence"  # of several students: or "mean", or the name of one
     cfg.MODEL.STUDENT_MAPS = True  # also return each student's own map at inference
     cfg.MODEL.ACTIVATION_CHECKPOINTING = "none"  # or "mlp", "block": recomputed, not kept
     cfg.MODEL.COMPILE = False  # torch.compile
 
 
-def _student(backbone: str, model: str, features: list[int], guidance: str) -> CN:
-    """The keys of one student; zeros and empty strings mean "as the named model has it"."""
-    node = CN()
+def add_backbone(node: CN, backbone: str, model: str, features: list[int]) -> CN:
+    """Add the section BACKBONE to a node of the configuration, and return the node.
+
+    Zeros and empty strings mean "as the named model has it".
+    """
     node.BACKBONE = CN()
     node.BACKBONE.NAME = backbone  # in BACKBONE_REGISTRY
     node.BACKBONE.MODEL = model  # open_clip's or timm's name of the architecture
@@ -114,6 +118,12 @@ def _student(backbone: str, model: str, features: list[int], guidance: str) -> C
     node.BACKBONE.ACTIVATION = ""  # "quick_gelu", "gelu"; empty: the weights' (CLIPViT)
     node.BACKBONE.LAYER_NORM_EPS = 0.0
     node.BACKBONE.LAYER_SCALE = 0.0  # initial gain of the residual branches (TimmViT)
+    return node
+
+
+def _student(backbone: str, model: str, features: list[int], guidance: str) -> CN:
+    """The keys of one student."""
+    node = add_backbone(CN(), backbone, model, features)
     node.GUIDANCE = CN()
     node.GUIDANCE.NAME = guidance  # in GUIDANCE_REGISTRY
     node.GUIDANCE.PROTOTYPES = ""  # .npz or .npy file of prototypes (N, C); empty: made anew
@@ -124,6 +134,7 @@ def _student(backbone: str, model: str, features: list[int], guidance: str) -> C
     node.HEAD = CN()
     node.HEAD.NAME = "GuidedMaskHead"  # in HEAD_REGISTRY
     node.HEAD.DIM = 128  # D
+    node.HEAD.LINEAR_PATH = False  # add a linear layer on the backbone's maps to the logits
     node.HEAD.EMBED_GAIN = 1.0  # of the first convolution's initial weights
     node.HEAD.DILATIONS = (6, 12, 18)
     node.HEAD.CLASS_LAYERS = 2
@@ -153,6 +164,7 @@ def _add_schedule(cfg: CN) -> None:
     cfg.CPU_MATMUL = "auto"  # "onednn", "torch", or the faster one for this CPU
     cfg.SOLVER.CHECKPOINTS_KEPT = 2  # the last ones, besides the best
     cfg.TEST.EARLY_STOPPING = 0  # evaluations without a better score that end a run; 0: never
+    cfg.TEST.WINDOW_SIZE = 0  # side of the test window, pixels; 0: INPUT.CROP_SIZE
     cfg.TEST.STRIDE_RATIO = 5 / 6  # of the window
     cfg.TEST.WINDOW_BATCH = 4  # windows that pass the model together
     cfg.TEST.PANELS = 8  # validation images drawn as panels, beside the best and worst; 0: none

@@ -7,6 +7,7 @@ Importing this package registers the datasets of co2s/data/spec/builtin.
 
 from .build import (
     PairedStreams,
+    build_labeled_images,
     build_labeled_loader,
     build_test_loader,
     build_train_loader,
@@ -35,6 +36,7 @@ __all__ = [
     "LabeledMapper",
     "PairedStreams",
     "UnlabeledMapper",
+    "build_labeled_images",
     "build_labeled_loader",
     "build_test_loader",
     "build_train_loader",

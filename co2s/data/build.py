@@ -15,7 +15,7 @@ from co2s.d2 import CfgNode, InferenceSampler, comm, trivial_batch_collator
 from co2s.structures import Batch, EvalItem, LabeledItem, UnlabeledItem, Views
 
 from .catalog import get_records, get_spec
-from .failures import BadFiles, ItemLoader, item_or_failure
+from .failures import BadFiles, Failure, ItemLoader, Replaced, item_or_failure, without
 from .mapper import EvalMapper, LabeledMapper, UnlabeledMapper
 from .records import Record
 from .streams import DrawSampler, LabeledDraws, UnlabeledDraws
@@ -26,11 +26,11 @@ class PairedStreams:
 
     def __init__(
         self,
-        labeled: Iterable[list[LabeledItem]],
+        labeled: Iterable[list[LabeledItem]] | None,
         unlabeled: Iterable[list[UnlabeledItem]] | None,
         bad_files: BadFiles | None = None,
     ):
-        """unlabeled None: every batch has an empty list of unlabelled items.
+        """None for one of the two: every batch has an empty list of such items.
 
         bad_files: gets the files that both streams had to do without.
         """
@@ -42,6 +42,11 @@ class PairedStreams:
                 stream.bad_files = bad_files
 
     def __iter__(self) -> Iterator[Batch]:
+        if self.labeled is None:
+            assert self.unlabeled is not None
+            for unlabeled in self.unlabeled:
+                yield {"labeled": [], "unlabeled": unlabeled}
+            return
         if self.unlabeled is None:
             for labeled in self.labeled:
                 yield {"labeled": labeled, "unlabeled": []}
@@ -54,11 +59,13 @@ def build_train_loader(cfg: CfgNode, views: Views | None, start_iter: int = 0) -
     """The paired streams from step `start_iter` on, exactly as if the steps before had been made.
 
     views: what the method sees of an unlabelled image. Where it sees none, or without
-    DATASETS.UNLABELED, the unlabelled half is empty.
+    DATASETS.UNLABELED, the unlabelled half is empty; the labelled one where the views say so.
     """
-    labeled = build_labeled_loader(cfg, start_iter)
-    unlabeled = None
-    if cfg.DATASETS.UNLABELED and views is not None:
+    labeled = unlabeled = None
+    pretrains = views is not None and not views.labeled
+    if not pretrains:
+        labeled = build_labeled_loader(cfg, start_iter)
+    if views is not None and (cfg.DATASETS.UNLABELED or pretrains):
         unlabeled = build_unlabeled_loader(cfg, views, start_iter)
     return PairedStreams(labeled, unlabeled, BadFiles(cfg.DATALOADER.MAX_BAD_FILES))
 
@@ -75,7 +82,7 @@ def build_unlabeled_loader(cfg: CfgNode, views: Views, start_iter: int = 0) -> D
     """Endless batches of unlabelled items; SOLVER.IMS_PER_BATCH of them over all processes."""
     check_partner(cfg, views)
     names = cfg.DATASETS.UNLABELED
-    records = _records(names, "DATASETS.UNLABELED")
+    records = _records(names, "DATASETS.UNLABELED", alike=views.labeled)
     dataset = UnlabeledDraws(records, UnlabeledMapper(cfg, names, views), cfg.SEED)
     return _endless(cfg, dataset, start_iter)
 
@@ -83,11 +90,28 @@ def build_unlabeled_loader(cfg: CfgNode, views: Views, start_iter: int = 0) -> D
 def build_test_loader(cfg: CfgNode, name: str) -> DataLoader:
     """Every image of a registered name exactly once, shared out over the processes."""
     records = _records([name], "DATASETS.TEST")
-    mapper = EvalMapper(cfg, [name])
+    return _once(cfg, MappedRecords(records, EvalMapper(cfg, [name])))
+
+
+def build_labeled_images(cfg: CfgNode) -> DataLoader:
+    """Every image of DATASETS.LABELED exactly once, whole, shared out over the processes.
+
+    With DATALOADER.MAX_BAD_FILES, None stands for one that cannot be read, and the loader's
+    `bad_files` knows it: whoever iterates has to check those.
+    """
+    names = cfg.DATASETS.LABELED
+    records = _records(names, "DATASETS.LABELED")
+    limit = cfg.DATALOADER.MAX_BAD_FILES
+    loader = _once(cfg, MappedRecords(records, EvalMapper(cfg, names), replace=limit > 0))
+    loader.bad_files = BadFiles(limit)
+    return loader
+
+
+def _once(cfg: CfgNode, images: "MappedRecords") -> ItemLoader:
     return ItemLoader(
-        MappedRecords(records, mapper),
+        images,
         batch_size=1,
-        sampler=InferenceSampler(len(records)),
+        sampler=InferenceSampler(len(images)),
         num_workers=cfg.DATALOADER.NUM_WORKERS,
         collate_fn=trivial_batch_collator,
         worker_init_fn=_start_worker,
@@ -98,29 +122,37 @@ def build_test_loader(cfg: CfgNode, name: str) -> DataLoader:
 class MappedRecords(Dataset):
     """Records seen through an EvalMapper."""
 
-    def __init__(self, records: Sequence[Record], mapper: EvalMapper) -> None:
+    def __init__(
+        self, records: Sequence[Record], mapper: EvalMapper, replace: bool = False
+    ) -> None:
+        """replace: whether None takes the place of an item whose file cannot be read."""
         self.records = records
         self.mapper = mapper
+        self.replace = replace
 
     def __len__(self) -> int:
         return len(self.records)
 
-    def __getitem__(self, index: int) -> EvalItem:
-        return item_or_failure(lambda: self.mapper(self.records[index]))
+    def __getitem__(self, index: int) -> "EvalItem | Failure | Replaced":
+        item = item_or_failure(lambda: self.mapper(self.records[index]))
+        if self.replace and isinstance(item, Failure):
+            return without(item, self.records, index)
+        return item
 
 
 def iterations_per_epoch(cfg: CfgNode) -> int:
     """Steps that walk the unlabelled pool once (the labelled one where there is no other)."""
     names = cfg.DATASETS.UNLABELED or cfg.DATASETS.LABELED
-    return math.ceil(len(_records(names, "DATASETS")) / cfg.SOLVER.IMS_PER_BATCH)
+    records = _records(names, "DATASETS", alike=bool(cfg.DATASETS.LABELED))
+    return math.ceil(len(records) / cfg.SOLVER.IMS_PER_BATCH)
 
 
-def _records(names: Sequence[str], key: str) -> list[Record]:
-    """The records of all names together."""
+def _records(names: Sequence[str], key: str, alike: bool = True) -> list[Record]:
+    """The records of all names together; alike: those that declare classes declare the same."""
     if not names:
         raise ValueError(f"{key} is empty. Name at least one registered dataset there.")
     classes = {name: get_spec(name).class_names for name in names}
-    if len({tuple(entry) for entry in classes.values()}) > 1:
+    if alike and len({tuple(entry) for entry in classes.values() if entry}) > 1:
         raise ValueError(f"The datasets in {key} must have the same classes, found {classes}.")
     return [record for name in names for record in get_records(name)]
 

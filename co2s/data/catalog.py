@@ -174,7 +174,7 @@ def known_masks(names: Sequence[str]) -> dict[tuple[str, str], str]:
 
 def _loaders(spec: DatasetSpec) -> dict[str, Callable[[], list[Record]]]:
     """Every name the dataset goes by, with the function that lists its records."""
-    if spec.splits.folder is None and not spec.has_labels:
+    if spec.is_pool:
         return {f"{spec.name}_unlabeled": partial(_load, spec.name, "unlabeled", None)}
     loaders: dict[str, Callable[[], list[Record]]] = {}
     for split in spec.splits.fractions:

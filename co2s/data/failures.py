@@ -68,6 +68,12 @@ def item_or_other(
     return Replaced(item, bad) if bad else item
 
 
+def without(failure: Failure, records: Sequence[Record], index: int) -> Replaced:
+    """None in the place of an item that is done without."""
+    error = failure.error
+    return Replaced(None, {_blamed(error, records, index): str(error)})
+
+
 def _blamed(error: Exception, records: Sequence[Record], index: int) -> str:
     """The path of a draw's file that an error is about: messages name it."""
     said = f"{error} {getattr(error, 'filename', '') or ''}"

@@ -133,11 +133,12 @@ def clear_drafts(folder: Path) -> None:
 
 
 def put_aside(folder: Path) -> None:
-    """Move the checkpoints, scalars and report of another run in `folder` into `former`.
+    """Move the checkpoints, exports, scalars and report of another run in `folder` into `former`.
 
     The tag goes first: what is left of a run after a kill must not pass for one to resume.
     """
-    names = [TAG, *OF_A_RUN, *sorted(path.name for path in folder.glob("model_*.pth"))]
+    files = [*folder.glob("model_*.pth"), *folder.glob("backbone_*.safetensors")]
+    names = [TAG, *OF_A_RUN, *sorted(path.name for path in files)]
     moved = [name for name in names if (folder / name).is_file()]
     for name in moved:
         (folder / FORMER).mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ from co2s.data import iterations_per_epoch, register_datasets
 from co2s.modeling.backbone import patch_size, settle
 from co2s.modeling.execution import precisions
 from co2s.modeling.guidance.text import name_prototypes
-from co2s.modeling.meta_arch import Method  # the methods bring keys of their own
+from co2s.modeling.meta_arch import Method, Pretraining  # the methods bring keys of their own
 from co2s.modeling.metadata import num_bands, num_classes
 
 
@@ -72,17 +72,27 @@ def _resolve(cfg: CfgNode, given: Given, training: bool, resume: bool) -> list[s
         notes.append("MODEL.DEVICE is 'cuda' and there is no GPU: running on the CPU.")
         cfg.MODEL.DEVICE = "cpu"
     _check_values(cfg)
-    cfg.MODEL.NUM_CLASSES, cfg.MODEL.NUM_BANDS = num_classes(cfg), num_bands(cfg)
+    cfg.MODEL.NUM_BANDS = num_bands(cfg)
+    if pretrains(cfg):
+        META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE).settle(cfg)
+    else:
+        cfg.MODEL.NUM_CLASSES = num_classes(cfg)
     for name in cfg.MODEL.STUDENTS:
         settle(cfg.MODEL[name.upper()])
     notes += _fit_crop(cfg, given)
     if training:
         META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE).views(cfg)  # refuses what it cannot be
         notes += _schedule(cfg, given)
-        name_prototypes(cfg)
+        if not pretrains(cfg):
+            name_prototypes(cfg)
     if cfg.SEED < 0 and training:
         cfg.SEED = _drawn_seed(cfg, resume)
     return notes
+
+
+def pretrains(cfg: CfgNode) -> bool:
+    """Whether the method needs no classes, as it makes backbones and no segmentation."""
+    return issubclass(META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE), Pretraining)
 
 
 def _check_values(cfg: CfgNode) -> None:

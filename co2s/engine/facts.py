@@ -36,7 +36,7 @@ class RunFacts(HookBase):
 
     def __init__(self, cfg: CfgNode, model: nn.Module) -> None:
         self.path = Path(cfg.OUTPUT_DIR) / FACTS
-        self.facts = {**_software(), **_machine(cfg), **_data(cfg), "students": _students(model)}
+        self.facts = _known(cfg, model)
         self.sessions: list[dict[str, Any]] = []
         self.peak: dict[str, int] = {}
 
@@ -46,7 +46,7 @@ class RunFacts(HookBase):
         self.sessions = before.get("sessions", [])
         self.peak = before.get("peak_memory", {})
         self.begun = self.written = time.perf_counter()
-        self.sessions.append({"started": _now(), "first_step": start})
+        self.sessions.append({"started": now(), "first_step": start})
         self._write()
 
     def after_step(self) -> None:
@@ -61,7 +61,7 @@ class RunFacts(HookBase):
         self.written = time.perf_counter()
         steps = getattr(self.trainer, "iter", self.trainer.start_iter)
         self.sessions[-1] |= {
-            "ended": _now(),
+            "ended": now(),
             "last_step": steps,
             "seconds": round(self.written - self.begun, 1),
         }
@@ -74,12 +74,38 @@ class RunFacts(HookBase):
             logger.warning("%s could not be written: %s", self.path, error)
 
 
+def write_facts(cfg: CfgNode, model: nn.Module, started: str, seconds: float) -> None:
+    """Write `<OUTPUT_DIR>/facts.json` of what was made in one go, without steps.
+
+    started: `now()` then; seconds: what it took.
+    """
+    session = {"started": started, "ended": now(), "first_step": 0, "last_step": 0}
+    content = {
+        **_known(cfg, model),
+        "sessions": [{**session, "seconds": round(seconds, 1)}],
+        "peak_memory": _peak_memory(),
+    }
+    write_json(Path(cfg.OUTPUT_DIR) / FACTS, content)
+
+
+def wall_seconds(folder: Path) -> float | None:
+    """What the run in a folder took, all its sessions together; None where that is not known."""
+    sessions = read_facts(folder / FACTS).get("sessions", [])
+    found = [session["seconds"] for session in sessions if "seconds" in session]
+    return sum(found) if found else None
+
+
 def read_facts(path: Path) -> dict[str, Any]:
     """What a facts.json says; nothing where there is none or it cannot be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+
+
+def _known(cfg: CfgNode, model: nn.Module) -> dict[str, Any]:
+    """What does not change while a run is made."""
+    return {**_software(), **_machine(cfg), **_data(cfg), "students": _students(model)}
 
 
 def _software() -> dict[str, Any]:
@@ -113,7 +139,8 @@ def _cpu_name() -> str:
 def _data(cfg: CfgNode) -> dict[str, Any]:
     """How many images each name holds, by role, and the classes with their colours."""
     roles = ("LABELED", "UNLABELED", "VAL", "TEST")
-    metadata = MetadataCatalog.get((*cfg.DATASETS.LABELED, *cfg.DATASETS.TEST)[0])
+    data = cfg.DATASETS
+    metadata = MetadataCatalog.get((*data.LABELED, *data.TEST, *data.UNLABELED)[0])
     return {
         "data": {
             role.lower(): {name: len(DatasetCatalog.get(name)) for name in cfg.DATASETS[role]}
@@ -147,5 +174,6 @@ def _peak_memory() -> dict[str, int]:
     return peak
 
 
-def _now() -> str:
+def now() -> str:
+    """The time in UTC, as facts.json has it."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")

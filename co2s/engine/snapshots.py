@@ -41,7 +41,7 @@ class Snapshots(HookBase):
         self.method, self.batches = method, batches
         self.folder = Path(cfg.OUTPUT_DIR) / FOLDER
         self.moments = {*spread(cfg.SOLVER.MAX_ITER, cfg.TEST.SNAPSHOTS)}
-        metadata = MetadataCatalog.get(cfg.DATASETS.LABELED[0])
+        metadata = MetadataCatalog.get((*cfg.DATASETS.LABELED, *cfg.DATASETS.UNLABELED)[0])
         self.about = {
             "classes": list(metadata.stuff_classes),
             "colors": [list(color) for color in metadata.stuff_colors],
@@ -92,11 +92,10 @@ class Snapshots(HookBase):
 
 def _views(method: Any, batch: Batch) -> dict[str, np.ndarray]:
     """Arrays by name, of the first ITEMS: images (K, S, S, 3), labels and masks (K, S, S)."""
-    labeled = batch["labeled"][:ITEMS]
-    arrays = {
-        "labeled": torch.stack([_rgb(item["image"]) for item in labeled]),
-        "labeled_target": torch.stack([item["sem_seg"] for item in labeled]).byte(),
-    }
+    arrays: dict[str, Tensor] = {}
+    if labeled := batch["labeled"][:ITEMS]:
+        arrays["labeled"] = torch.stack([_rgb(item["image"]) for item in labeled])
+        arrays["labeled_target"] = torch.stack([item["sem_seg"] for item in labeled]).byte()
     if batch["unlabeled"]:
         u = method.stacked(batch["unlabeled"])  # all of them: each may be another one's partner
         arrays |= {"weak": _rgb(u.weak), "valid": u.valid}

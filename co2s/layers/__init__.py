@@ -5,6 +5,7 @@ from .aspp import ASPP, ResidualASPP, conv_norm_relu
 from .class_reasoning import ClassReasoning
 from .conv import SameConv2d
 from .dropout import channel_dropout, check_dropout
+from .masking import hidden_squares
 from .onednn import choose_products
 from .resample import resize
 from .upsample import Upsample
@@ -20,5 +21,6 @@ __all__ = [
     "check_dropout",
     "choose_products",
     "conv_norm_relu",
+    "hidden_squares",
     "resize",
 ]

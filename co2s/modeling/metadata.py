@@ -20,7 +20,7 @@ def declared_classes(cfg: CfgNode) -> Classes:
 
     A class of a dataset without concepts stands for itself.
     """
-    for name in _datasets(cfg):
+    for name in (*cfg.DATASETS.LABELED, *cfg.DATASETS.TEST):
         metadata = MetadataCatalog.get(name)
         names = tuple(metadata.get("stuff_classes", ()))
         if names:
@@ -42,9 +42,7 @@ def num_classes(cfg: CfgNode) -> int:
 
 def num_bands(cfg: CfgNode) -> int:
     """MODEL.NUM_BANDS, or as many as the first dataset of the configuration has; else 3."""
-    declared = (MetadataCatalog.get(name).get("num_bands", 0) for name in _datasets(cfg))
+    data = cfg.DATASETS
+    names = (*data.LABELED, *data.TEST, *data.UNLABELED)
+    declared = (MetadataCatalog.get(name).get("num_bands", 0) for name in names)
     return cfg.MODEL.NUM_BANDS or next((bands for bands in declared if bands), 3)
-
-
-def _datasets(cfg: CfgNode) -> tuple[str, ...]:
-    return (*cfg.DATASETS.LABELED, *cfg.DATASETS.TEST)

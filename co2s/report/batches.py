@@ -60,9 +60,9 @@ def batches(run: Run) -> Html:
         step = f"Step {grouped(snapshot.about['step'])}"
         parts.append(folded(step, *_batch(snapshot), opened=number in (0, len(paths) - 1)))
     explained = (
-        "Two labelled and two unlabelled crops of a training step, at the size they were trained "
-        "on or smaller. In a strong view the outline shows what CutMix pasted in. Pseudo-labels "
-        "are those of the model right after the step; pale ones do not count."
+        "Two crops of each kind of a training step, at the size they were trained on or smaller. "
+        "In a strong view the outline shows what CutMix pasted in. Pseudo-labels are those of the "
+        "model right after the step; pale ones do not count."
     )
     return join([paragraphs(explained), legend, *parts])
 

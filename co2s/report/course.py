@@ -97,7 +97,7 @@ def costs(run: Run) -> Html:
             facts(
                 [
                     ("Steps a minute", f"{60 / step:.1f}" if step else None),
-                    ("Labelled images a second", f"{size / step:.2f}" if size and step else None),
+                    (_kind(run), f"{size / step:.2f}" if size and step else None),
                     ("Peak of main memory", _memory(peak.get("main"))),
                     ("Peak of GPU memory", _memory(peak.get("gpu"))),
                 ]
@@ -105,6 +105,10 @@ def costs(run: Run) -> Html:
             grid([chart("Seconds a step", lines, said)]),
         ]
     )
+
+
+def _kind(run: Run) -> str:
+    return f"{'Labelled i' if run.option('DATASETS.LABELED') else 'I'}mages a second"
 
 
 def _seconds(value: float) -> str:

@@ -100,7 +100,9 @@ def _batch(run: Run) -> str | None:
     size = run.option("SOLVER.IMS_PER_BATCH")
     if size is None:
         return None
-    return f"{size} labelled, {size} unlabelled" if run.option("DATASETS.UNLABELED") else str(size)
+    roles = {"LABELED": "labelled", "UNLABELED": "unlabelled"}
+    kinds = [word for role, word in roles.items() if run.option(f"DATASETS.{role}")]
+    return ", ".join(f"{size} {kind}" for kind in kinds) if len(kinds) > 1 else str(size)
 
 
 def _pixels(side: Any) -> str | None:

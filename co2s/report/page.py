@@ -55,7 +55,8 @@ def write_report_page(output_dir: str | Path) -> str:
 def render(run: Run) -> str:
     """The page as text."""
     method = run.option("MODEL.META_ARCHITECTURE") or "A run"
-    names = run.option("DATASETS.TEST") or run.option("DATASETS.LABELED") or [run.name]
+    roles = ("TEST", "LABELED", "UNLABELED")
+    names = next(filter(None, (run.option(f"DATASETS.{role}") for role in roles)), [run.name])
     title = f"{method} on {', '.join(names)}"
     sections = _sections()
     links = [tag("a", words, href=f"#{anchor}") for anchor, words, _ in sections]

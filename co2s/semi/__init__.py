@@ -6,6 +6,7 @@ from .cutmix import cutmix, cutmix_box
 from .drift import count_labels, drift_scalars
 from .ema import EMA, ema_decay
 from .losses import pseudo_label_loss, stability_loss, stability_masks, supervised_loss
+from .pretraining import cosine_loss, normalized_patches, reconstruction_loss
 from .ramp import cosine_ramp
 from .thresholds import FixedThreshold, build_thresholds
 
@@ -14,6 +15,7 @@ __all__ = [
     "FixedThreshold",
     "build_thresholds",
     "confidence_fusion",
+    "cosine_loss",
     "cosine_ramp",
     "count_labels",
     "cutmix",
@@ -21,8 +23,10 @@ __all__ = [
     "drift_scalars",
     "ema_decay",
     "mean_counts",
+    "normalized_patches",
     "pixels_by_class",
     "pseudo_label_loss",
+    "reconstruction_loss",
     "stability_loss",
     "stability_masks",
     "sum_over_processes",

@@ -15,12 +15,13 @@ class Views:
     image itself, as in the authors' release; "rolled", the item before in the batch; "previous",
     the item in the same place of the batch before. The first two are drawn and sent through the
     students for their labels; the last two are there already, and cost no pass. ValueError for any
-    other partner.
+    other partner. `labeled`: whether labelled images come along, which pretraining has no use for.
     """
 
     strong: int = 0
     cutmix: bool = False
     partner: str = "other"
+    labeled: bool = True
 
     def __post_init__(self) -> None:
         if self.partner not in PARTNERS:

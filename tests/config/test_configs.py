@@ -31,6 +31,9 @@ PAPER = {
 }
 
 
+PRETRAINING = ["pretrain_distill.yaml", "pretrain_dubai72.yaml"]
+
+
 def parameters(model):
     """{student: (trainable, all)} in millions."""
     return {
@@ -45,7 +48,24 @@ def parameters(model):
 def test_all_configs_are_known_here():
     built = {name for name in config_names() if not name.startswith(("Base-", "presets/"))}
     small = {"quickstart.yaml", "co2s_dubai72_small.yaml"}
-    assert built == {f"co2s_{name}.yaml" for name in PAPER} | small
+    assert built == {f"co2s_{name}.yaml" for name in PAPER} | small | {*PRETRAINING}
+
+
+@pytest.mark.parametrize("name", PRETRAINING)
+def test_pretraining_config_takes_one_training_step(name, random_batch):
+    cfg = load_cfg(get_config_file(name), ["MODEL.DEVICE", "cpu"])
+    assert [s.BACKBONE.TRAINABLE for s in (cfg.MODEL.GLOBAL, cfg.MODEL.LOCAL)] == [[""]] * 2
+    cfg.defrost()
+    cfg.MODEL.DISTILLATION.TEACHER.BACKBONE.WEIGHTS = ""  # nothing is downloaded here
+    model = build_model(cfg).train()
+    batch = random_batch(batch=1, size=cfg.INPUT.CROP_SIZE, views=1)
+    with EventStorage(0):
+        losses = model({"labeled": [], "unlabeled": batch["unlabeled"]})
+    sum(losses.values()).backward()
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+    if name == "pretrain_distill.yaml":  # as the file says: one cell of the one, one of the other
+        maps = model.taught(batch["unlabeled"][0]["image"][None])
+        assert maps["dense"].shape[-2:] == (12, 12) == (96 // 8,) * 2
 
 
 @pytest.mark.parametrize("dataset", PAPER)

@@ -11,12 +11,17 @@ from co2s.data import (
     build_test_loader,
     build_train_loader,
     build_unlabeled_loader,
+    get_records,
     iterations_per_epoch,
     mapper,
+    register_dataset,
     register_datasets,
 )
+from co2s.data.spec.reader import spec_from_dict
 from co2s.data.streams import LABELED, UNLABELED, DrawSampler
 from co2s.structures import Views
+
+from .conftest import toy_content
 
 VIEWS = Views(strong=2, cutmix=True)
 SAME = Views(strong=2, cutmix=True, partner="same")
@@ -250,3 +255,39 @@ def test_datasets_of_different_classes_do_not_mix(toy, toy_cfg):
     toy_cfg.DATASETS.LABELED = ()
     with pytest.raises(ValueError, match=r"DATASETS\.LABELED is empty"):
         build_labeled_loader(toy_cfg)
+    with pytest.raises(ValueError, match=r"DATASETS\.LABELED is empty"):
+        build_train_loader(toy_cfg, Views())
+
+
+POOL = {"name": "pool", "root": "pool", "layout": {"images": "*.png"}}
+
+
+def test_a_pool_without_classes_goes_with_any_dataset(toy, toy_cfg):
+    root = toy()
+    register_dataset(spec_from_dict(POOL), root / "train" / "images")
+    plain = len(get_records("pool_unlabeled"))
+    toy_cfg.DATASETS.UNLABELED = ("toy_1_2_unlabeled", "pool_unlabeled")
+    loader = build_unlabeled_loader(toy_cfg, Views())
+    assert len(loader.dataset) == plain + len(get_records("toy_1_2_unlabeled"))
+
+
+def test_pretraining_has_batches_without_a_label_of_any_classes(toy, toy_cfg):
+    root = toy()
+    one_class = [{"name": "all", "color": [0, 0, 0], "concepts": ["earth"]}]
+    register_dataset(spec_from_dict(toy_content("other", classes=one_class)), root)
+    toy_cfg.DATASETS.LABELED = ()
+    toy_cfg.DATASETS.UNLABELED = ("toy_1_2_unlabeled", "other_1_2_labeled")
+    with pytest.raises(ValueError, match="must have the same classes"):
+        build_unlabeled_loader(toy_cfg, Views())
+    assert iterations_per_epoch(toy_cfg) == 3  # six images
+    views = Views(strong=1, labeled=False)
+    first, second = take(build_train_loader(toy_cfg, views), 2)
+    assert first["labeled"] == [] and len(first["unlabeled"]) == toy_cfg.SOLVER.IMS_PER_BATCH
+    assert {"image", "valid", "seed", "strong"} <= first["unlabeled"][0].keys()
+    assert "cutmix" not in first["unlabeled"][0] and "partner" not in first["unlabeled"][0]
+    (resumed,) = take(build_train_loader(toy_cfg, views, start_iter=1), 1)
+    for a, b in zip(second["unlabeled"], resumed["unlabeled"], strict=True):
+        assert a["seed"] == b["seed"] and torch.equal(a["image"], b["image"])
+    toy_cfg.DATASETS.UNLABELED = ()
+    with pytest.raises(ValueError, match=r"DATASETS\.UNLABELED is empty"):
+        build_train_loader(toy_cfg, views)

@@ -60,6 +60,25 @@ def test_a_wrong_entry_is_named(content, change, words):
         spec_from_dict({**content, **change})
 
 
+def test_a_pool_of_plain_images_needs_neither_classes_nor_labels(content):
+    pool = {"name": "pool", "root": "pool", "layout": {"images": "{a}/*.tif", "window": 64}}
+    spec = spec_from_dict(pool)
+    assert spec.is_pool and spec.class_names == [] and spec.layout.window == 64
+    assert not spec_from_dict(content).is_pool
+    for change, words in (
+        (
+            {"layout": {"images": "{a}.tif", "labels": "{a}.png"}},
+            r"missing key \['classes', 'labels",
+        ),
+        ({"splits": {"folder": "lists"}}, r"missing key \['classes', 'labels'\]"),
+        ({"labels": {"encoding": "index"}}, r"missing key \['classes', 'splits'\]"),
+        ({"classes": content["classes"]}, r"missing key \['labels', 'splits'\]"),
+        ({"name": "a/b"}, "may hold no /"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            spec_from_dict({**pool, **change})
+
+
 def test_the_file_is_named(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("name: mine\nroot: mine\n")

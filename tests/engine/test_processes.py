@@ -38,7 +38,7 @@ def run(cfg, run_processes, processes):
 @pytest.mark.parametrize("method", ["Co2S", "FixMatch"])
 def test_two_processes_equal_one(toy_cfg, run_processes, method):
     toy_cfg.MODEL.META_ARCHITECTURE = method
-    toy_cfg.MODEL.FIXMATCH.THRESHOLD, toy_cfg.MODEL.FIXMATCH.EMA_DECAY = 0.5, 0.9
+    toy_cfg.MODEL.FIXMATCH.THRESHOLD, toy_cfg.MODEL.EMA_DECAY = 0.5, 0.9
     # The deepest map is not the last block's: the last one would have no gradient.
     toy_cfg.MODEL.LOCAL.BACKBONE.DEPTH, toy_cfg.MODEL.LOCAL.BACKBONE.FEATURES = 3, [0, 0, 1]
     toy_cfg.SOLVER.MAX_ITER = 10

@@ -121,7 +121,7 @@ def test_a_fresh_run_does_not_know_the_best_of_another(cfg, train, scripted):
 
 def test_an_averaged_teacher_goes_on_exactly(cfg, train):
     cfg.MODEL.META_ARCHITECTURE = "FixMatch"
-    cfg.MODEL.FIXMATCH.EMA_DECAY = 0.9
+    cfg.MODEL.EMA_DECAY = 0.9
     cfg.TEST.EVAL_PERIOD = 0
     cfg.SOLVER.MAX_ITER = 6
     whole, _ = train(cfg)
@@ -136,7 +136,7 @@ def test_an_averaged_teacher_goes_on_exactly(cfg, train):
 
 def test_the_trainer_calls_the_method_after_every_step(cfg, train):
     cfg.MODEL.META_ARCHITECTURE = "FixMatch"
-    cfg.MODEL.FIXMATCH.EMA_DECAY = 0.9
+    cfg.MODEL.EMA_DECAY = 0.9
     cfg.TEST.EVAL_PERIOD = 0
     for steps, equal in ((1, True), (2, False)):  # the first step copies, the second averages
         cfg.SOLVER.MAX_ITER = steps

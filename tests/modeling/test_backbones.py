@@ -8,14 +8,18 @@ from co2s.modeling.backbone import build_backbone
 from co2s.modeling.backbone.clip_vit import resize_positions
 
 STUDENTS = ["GLOBAL", "LOCAL"]
+EVERY = [*STUDENTS, "COLOR"]
 
 
 def build(cfg, student):
     torch.manual_seed(0)
+    if student == "COLOR":
+        student = "LOCAL"
+        cfg.MODEL.LOCAL.BACKBONE.NAME = "ColorStatistics"
     return build_backbone(cfg.MODEL[student]).eval()
 
 
-@pytest.mark.parametrize("student", STUDENTS)
+@pytest.mark.parametrize("student", EVERY)
 @pytest.mark.parametrize("size", [(32, 32), (24, 40), (25, 30)])
 def test_maps_are_what_output_shape_says(tiny_cfg, student, size):
     backbone = build(tiny_cfg, student)
@@ -29,7 +33,7 @@ def test_maps_are_what_output_shape_says(tiny_cfg, student, size):
         assert stride == backbone.size_divisibility
 
 
-@pytest.mark.parametrize("student", STUDENTS)
+@pytest.mark.parametrize("student", EVERY)
 def test_no_image_sees_another(tiny_cfg, student):
     backbone = build(tiny_cfg, student)
     images = torch.randn(3, 3, 32, 32)

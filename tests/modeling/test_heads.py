@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from co2s.d2 import EventStorage, build_model
 from co2s.modeling import build_student
+from co2s.solver import build_optimizer
 
 
 def use_deeplab(student):
@@ -92,3 +93,35 @@ def test_class_vectors_that_no_head_reads_are_refused(tiny_cfg, guidance):
     words = rf"HEAD\.NAME 'DeepLabV3PlusHead'.*GUIDANCE\.NAME '{guidance}'.*NoGuidance"
     with pytest.raises(ValueError, match=words):
         build_model(tiny_cfg)
+
+
+@pytest.mark.parametrize("name", ["GLOBAL", "LOCAL"])
+@pytest.mark.parametrize("head", ["guided", "deeplab"])
+def test_linear_path_is_added_and_starts_at_nothing(tiny_cfg, name, head):
+    node = tiny_cfg.MODEL[name]
+    if head == "deeplab":
+        use_deeplab(node)
+    node.HEAD.LINEAR_PATH = True
+    student = build_student(tiny_cfg, node)
+    maps, vectors = student.features(torch.rand(2, 3, 32, 48) * 255), student.guidance()
+    plain = student.head.decoder(maps, vectors)
+    assert torch.equal(student.head(maps, vectors), plain)
+    linear = student.head.linear
+    linear.weight.data.normal_()
+    linear.bias.data.normal_()
+    joined = torch.cat([maps[m] for m in ("skip_shallow", "skip_deep", "dense")], dim=1)
+    weight = linear.weight[..., 0, 0]
+    written = torch.einsum("bchw,nc->bnhw", joined, weight) + linear.bias.view(1, -1, 1, 1)
+    expected = plain + up(written, plain.shape[-2:])
+    torch.testing.assert_close(student.head(maps, vectors), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_linear_path_has_the_rate_of_the_head(tiny_cfg):
+    tiny_cfg.MODEL.LOCAL.HEAD.LINEAR_PATH = True
+    tiny_cfg.SOLVER.HEAD_MULTIPLIER = 7.0
+    model = build_model(tiny_cfg)
+    optimizer = build_optimizer(tiny_cfg, model)
+    (group,) = [g for g in optimizer.param_groups if g["role"] == "head"]
+    weight = model.students["local"].head.linear.weight
+    assert any(p is weight for p in group["params"])
+    assert group["lr"] == pytest.approx(7.0 * tiny_cfg.SOLVER.BASE_LR)

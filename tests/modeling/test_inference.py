@@ -27,6 +27,13 @@ def test_sliding_window_averages_logits(model):
     torch.testing.assert_close(logits, together, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("size", "expected"), [(0, (32, 26)), (48, (48, 40))])
+def test_the_window_is_the_crop_unless_another_is_given(tiny_cfg, size, expected):
+    tiny_cfg.INPUT.CROP_SIZE, tiny_cfg.TEST.WINDOW_SIZE = 32, size
+    model = build_model(tiny_cfg)
+    assert (model.window, model.stride) == expected
+
+
 def test_output_is_detectron2s_form_at_the_asked_size(model):
     item = {"image": torch.randint(0, 256, (3, 40, 24)).byte(), "height": 80, "width": 48}
     (output,) = model([item])

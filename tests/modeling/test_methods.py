@@ -9,7 +9,7 @@ from co2s.semi import counting
 
 def method(cfg, name, students=("global", "local"), ema=0.0):
     cfg.MODEL.META_ARCHITECTURE, cfg.MODEL.STUDENTS = name, students
-    cfg.MODEL.FIXMATCH.EMA_DECAY = ema
+    cfg.MODEL.EMA_DECAY = ema
     torch.manual_seed(0)
     return build_model(cfg).train()
 
@@ -66,3 +66,35 @@ def test_averaged_teachers_predict_and_start_as_their_students(tiny_cfg):
     assert all(torch.allclose(a, b) for a, b in pairs)
     with pytest.raises(ValueError, match="`teachers` another method"):
         plain.load_state_dict(model.state_dict())
+
+
+@pytest.mark.parametrize("name", ["Co2S", "FixMatch", "UniMatch"])
+@pytest.mark.parametrize("labels", [True, False])
+def test_averages_label_where_they_are_to(tiny_cfg, random_batch, monkeypatch, name, labels):
+    tiny_cfg.MODEL.EMA_LABELS = labels
+    model, judged = method(tiny_cfg, name, ema=0.9), {}
+    with torch.no_grad():
+        for parameter in model.teachers.parameters():
+            parameter.mul_(1.1)
+    monkeypatch.setattr(model, "watch", lambda x, u, weak, labels: judged.update(weak, u=u))
+    with EventStorage(5):
+        model(random_batch(views=1 if name == "FixMatch" else 2))
+    labelers, weak = (model.teachers if labels else model.students), judged["u"].weak
+    for student in ("global", "local"):
+        expected = labelers[student](weak)
+        torch.testing.assert_close(judged[student], expected, atol=1e-5, rtol=1e-4)
+    other = model.students if labels else model.teachers
+    assert (judged["local"] - other["local"](weak)).abs().max() > 1e-3
+
+
+def test_averages_of_any_method_predict(tiny_cfg):
+    model = method(tiny_cfg, "OnlySup", ema=0.9).eval()
+    assert model.predictors is model.teachers
+    item = {"image": torch.randint(0, 256, (3, 32, 32)).byte()}
+    (before,) = model([item])
+    with torch.no_grad():
+        for parameter in model.students.parameters():
+            parameter.mul_(2)
+    assert torch.equal(model([item])[0]["sem_seg"], before["sem_seg"])
+    model.train().after_step(0)  # the first average is the student itself
+    assert not torch.equal(model.eval()([item])[0]["sem_seg"], before["sem_seg"])

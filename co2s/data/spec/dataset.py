@@ -77,7 +77,8 @@ class DatasetSpec:
 
     def __post_init__(self) -> None:
         names = self.class_names
-        if not names or len(set(names)) < len(names) or len(names) > 254:
+        fewest = 0 if self.is_pool else 1
+        if len(set(names)) < len(names) or not fewest <= len(names) <= 254:
             raise ValueError(f"classes must be 1 to 254 with different names, found {names}.")
         colors = [*self.label_colors, *self.labels.ignore]
         if self.labels.encoding == "color" and len(set(colors)) < len(colors):
@@ -110,6 +111,11 @@ class DatasetSpec:
         return self.labels.file is not None or (
             self.layout is not None and self.layout.labels is not None
         )
+
+    @property
+    def is_pool(self) -> bool:
+        """Whether it holds images alone: no masks, and no split lists that could name any."""
+        return self.splits.folder is None and not self.has_labels
 
     @property
     def label_colors(self) -> list[Color]:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from co2s.d2 import BACKBONE_REGISTRY, CfgNode, configurable
 from co2s.optional import LateModule
 
-from .beit_formats import load_beit
-from .features import pad_to_multiple, to_map
+from .beit_formats import beit_tensors, load_beit
+from .features import DENSE, pad_to_multiple, to_map
 from .timm_formats import find_timm_file
 from .timm_vit import TimmViT, build_vit
 
@@ -41,7 +41,11 @@ class BeitViT(TimmViT):
         return {"vit": vit, "features": cfg.BACKBONE.FEATURES}
 
     def load(self, model: str, weights: str, sha256: str) -> None:
-        load_beit(self.vit, self.attn_bias.table, find_timm_file(model, weights), sha256)
+        path = find_timm_file(model, weights)
+        load_beit(self.vit, self.attn_bias.table, path, sha256, self.features[DENSE] + 1)
+
+    def to_file(self) -> dict[str, Tensor]:
+        return beit_tensors(self.vit, self.attn_bias.table)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Normalised images (B, C, H, W) -> the three maps at 1 / patch_size of the size."""

@@ -2,15 +2,27 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 from torch.nn import Module
 
 from co2s.optional import LateModule
 
-from ..weights import WeightsError, is_path, load_strictly, local_file, read_tensors, unwrap
+from ..weights import (
+    WeightsError,
+    is_path,
+    load_strictly,
+    local_file,
+    read_metadata,
+    read_tensors,
+    unwrap,
+)
+from ..weights.embedded import embedded_file, embedded_names
 from ..weights.hub import fetch
 from ..weights.torchscript import is_torchscript
+from .extra_bands import joined, split
+from .features import with_unused
 
 open_clip = LateModule("open_clip")
 
@@ -31,6 +43,7 @@ TEXT = (
     "logit_scale",
     "logit_bias",
 )
+PATCHES = "conv1"  # the patch embedding
 # Constants that OpenAI's archives carry beside the weights.
 CONSTANTS = ("input_resolution", "context_length", "vocab_size")
 
@@ -41,7 +54,7 @@ def find_clip_file(model: str, weights: str) -> Path:
     FileNotFoundError for a path without a file, ValueError for an unknown tag, WeightsError where
     the tag's file cannot be had.
     """
-    path = local_file(weights)
+    path = embedded_file(weights, "CLIPViT") or local_file(weights)
     if path is not None:
         return path
     published = _published(model, weights)
@@ -58,8 +71,12 @@ def find_clip_file(model: str, weights: str) -> Path:
 def quick_gelu(model: str, weights: str) -> bool:
     """Whether the weights were trained with QuickGELU: the tag says so, else the model's name.
 
-    OpenAI's scripted archives always were.
+    OpenAI's scripted archives always were, and what pretraining has exported says it itself.
     """
+    weights = str(embedded_file(weights, "CLIPViT") or weights)
+    told = read_metadata(weights).get("activation", "")
+    if told:
+        return told == "quick_gelu"
     named = bool((open_clip.get_model_config(model) or {}).get("quick_gelu", False))
     if not weights or (named and is_path(weights)):
         return named
@@ -83,12 +100,24 @@ def clip_tensors(path: Path, sha256: str = "") -> dict[str, Tensor]:
     }
 
 
-def load_visual(visual: Module, path: Path, sha256: str = "") -> None:
-    """Load CLIP's visual tower strictly; the text tower of the same file is left out."""
-    tensors = clip_tensors(path, sha256)
+def load_visual(visual: Any, path: Path, sha256: str = "", used: int | None = None) -> None:
+    """Load CLIP's visual tower strictly; the text tower of the same file is left out.
+
+    used: layers that a map needs; a file may lack those after them. None: all.
+    """
+    tensors, own, source = clip_tensors(path, sha256), visual.state_dict(), f"'{path}'"
     if any(name.startswith("visual.") for name in tensors):
         tensors = _visual_part(tensors)
-    load_strictly(visual, tensors, f"'{path}'")
+    used = len(visual.transformer.resblocks) if used is None else used
+    tensors = with_unused(tensors, own, "transformer.resblocks", used)
+    load_strictly(visual, split(tensors, PATCHES, own, source), source)
+
+
+def visual_tensors(visual: Module) -> dict[str, Tensor]:
+    """What `load_visual` reads: the names of a whole CLIP, of which there is no text tower; one
+    patch embedding for all bands."""
+    tensors = joined(visual.state_dict(), PATCHES)
+    return {f"visual.{name}": tensor for name, tensor in tensors.items()}
 
 
 def _visual_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -110,7 +139,8 @@ def _published(model: str, tag: str) -> dict:
         {*open_clip.list_pretrained_tags_by_model(stem)}
         | {*open_clip.list_pretrained_tags_by_model(f"{stem}-quickgelu")}
     )
+    known += embedded_names("CLIPViT")
     raise ValueError(
-        f"open_clip has no weights {tag!r} for {model}; it has {', '.join(known) or 'none'}. "
+        f"There are no weights {tag!r} for {model}; there are {', '.join(known) or 'none'}. "
         f"A local file is given by its path ({KEY})."
     )

@@ -12,7 +12,7 @@ from co2s.d2 import BACKBONE_REGISTRY, Backbone, CfgNode, ShapeSpec, configurabl
 from co2s.layers import QuickGELU
 from co2s.optional import LateModule
 
-from .clip_formats import find_clip_file, load_visual, quick_gelu
+from .clip_formats import find_clip_file, load_visual, quick_gelu, visual_tensors
 from .extra_bands import extended
 from .features import (
     DENSE,
@@ -60,7 +60,11 @@ class CLIPViT(Backbone):
 
     def load(self, model: str, weights: str, sha256: str) -> None:
         """Load published or local weights, strictly."""
-        load_visual(self.visual, find_clip_file(model, weights), sha256)
+        load_visual(self.visual, find_clip_file(model, weights), sha256, self.features[DENSE] + 1)
+
+    def to_file(self) -> dict[str, Tensor]:
+        """What `load` reads, by name."""
+        return visual_tensors(self.visual)
 
     def drop_unused(self) -> None:
         """Drop the layers after the dense map's."""

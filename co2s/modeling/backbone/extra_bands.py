@@ -1,7 +1,11 @@
 """More than three bands into a backbone that was pretrained on three."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
+
+from ..weights import WeightsError
 
 RGB = 3
 
@@ -27,6 +31,45 @@ class ExtendedConv(nn.Module):
 def extended(conv: nn.Conv2d, bands: int) -> nn.Module:
     """The patch embedding for that many bands; for three it is left as it is."""
     return conv if bands == RGB else ExtendedConv(conv, bands - RGB)
+
+
+def joined(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """A backbone's tensors with its patch embedding `name` as one convolution of all bands."""
+    joint, extra = dict(tensors), f"{name}.extra_bands.weight"
+    if extra in joint:
+        bands = [joint.pop(f"{name}.conv.weight"), joint.pop(extra)]
+        joint[f"{name}.weight"] = torch.cat(bands, dim=1)
+        if f"{name}.conv.bias" in joint:
+            joint[f"{name}.bias"] = joint.pop(f"{name}.conv.bias")
+    return joint
+
+
+def split(
+    tensors: Mapping[str, Tensor], name: str, own: Mapping[str, Tensor], source: str
+) -> dict[str, Tensor]:
+    """A file's tensors for a backbone that has the tensors `own`, whose patch embedding is `name`.
+
+    A file of three bands leaves further ones as they are. WeightsError for any other number than
+    the model's.
+    """
+    parts, extra = dict(tensors), own.get(f"{name}.extra_bands.weight")
+    weight = parts.get(f"{name}.weight")
+    if weight is None or weight.ndim != 4:
+        return parts  # what is wrong with that is said by who loads it
+    bands = RGB if extra is None else RGB + extra.shape[1]
+    if weight.shape[1] not in (RGB, bands):
+        raise WeightsError(
+            f"{source}: its images have {weight.shape[1]} bands, those of the model {bands} "
+            "(raster.bands of the dataset, MODEL.NUM_BANDS). Weights of three bands fit any "
+            "number, others their own only."
+        )
+    if extra is not None:
+        del parts[f"{name}.weight"]
+        parts[f"{name}.conv.weight"] = weight[:, :RGB]
+        parts[f"{name}.extra_bands.weight"] = weight[:, RGB:] if weight.shape[1] > RGB else extra
+        if f"{name}.bias" in parts:
+            parts[f"{name}.conv.bias"] = parts.pop(f"{name}.bias")
+    return parts
 
 
 def extend_statistics(values: list[float], bands: int, key: str) -> list[float]:

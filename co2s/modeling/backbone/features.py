@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch.nn.functional as F
@@ -62,6 +62,20 @@ def drop_unused(backbone: nn.Module, container: str, used: int) -> None:
 
     backbone._register_load_state_dict_pre_hook(leave_out)  # public under another name from 2.5 on
     logger.info("Layers %d to %d of %d are dropped: no map needs them", used, depth - 1, depth)
+
+
+def with_unused(
+    tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], container: str, used: int
+) -> dict[str, Tensor]:
+    """The tensors of a file, and of `own` those that it lacks of layers after the first `used`.
+
+    No map needs those layers, and they are dropped once the file is read. What pretraining has
+    exported ends where its own dense map did.
+    """
+    layer = re.compile(rf"{re.escape(container)}\.(\d+)\.")
+    found = {name: layer.match(name) for name in own if name not in tensors}
+    lacking = {n: own[n] for n, match in found.items() if match and int(match[1]) >= used}
+    return {**tensors, **lacking}
 
 
 def padded_size(size: Sequence[int], divisor: int) -> tuple[int, int]:

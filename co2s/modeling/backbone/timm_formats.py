@@ -10,8 +10,11 @@ from torch import Tensor, nn
 from co2s.optional import LateModule
 
 from ..weights import load_strictly, local_file, read_tensors, unwrap
+from ..weights.embedded import embedded_file, embedded_names
 from ..weights.hub import fetch
 from .dino_formats import from_dinov2, from_dinov3
+from .extra_bands import joined, split
+from .features import with_unused
 
 timm = LateModule("timm")
 
@@ -24,6 +27,7 @@ GATED = (
     "vit_base_patch14_dinov2 with BACKBONE.WEIGHTS lvd142m."
 )
 ADVICE = f"Get that file where there is a network, and give its path as {KEY}."
+PATCHES = "patch_embed.proj"  # the patch embedding
 # Where training scripts keep the encoder among other networks: DDP, iBOT, SimMIM.
 PREFIXES = ("module.", "backbone.", "encoder.")
 # Parts that pretraining needs and a backbone has not: by the start of their names.
@@ -39,19 +43,21 @@ PRETRAINING = {
 
 
 def find_timm_file(model: str, weights: str) -> Path:
-    """The local file of weights: a path as it is, a timm tag or name once it is downloaded.
+    """The local file of weights: a path as it is, a name of `co2s.modeling.weights.embedded`, a
+    timm tag or name once it is downloaded.
 
     FileNotFoundError for a path without a file, ValueError for an unknown name, WeightsError where
     its file cannot be had.
     """
-    path = local_file(weights)
+    path = embedded_file(weights, "TimmViT") or local_file(weights)
     if path is not None:
         return path
     name = weights if weights.startswith(f"{model}.") else f"{model}.{weights}"
     if name not in timm.list_pretrained(f"{model}.*"):
         known = [tag.removeprefix(f"{model}.") for tag in timm.list_pretrained(f"{model}.*")]
+        known += embedded_names("TimmViT")
         raise ValueError(
-            f"timm has no weights {weights!r} for {model}; it has {', '.join(known) or 'none'}. "
+            f"There are no weights {weights!r} for {model}; there are {', '.join(known)}. "
             f"A local file is given by its path ({KEY})."
         )
     published: Any = timm.models.get_pretrained_cfg(name)
@@ -59,10 +65,28 @@ def find_timm_file(model: str, weights: str) -> Path:
     return fetch(published.hf_hub_id, files, GATED if "dinov3" in model else ADVICE)
 
 
-def load_vit(vit: nn.Module, path: Path, sha256: str = "") -> None:
-    """Load a timm ViT strictly from a file in any format known here, and log what was left out."""
-    tensors = encoder_tensors(read_tensors(path, sha256))
-    load_strictly(vit, to_timm(tensors, vit, str(path)), f"'{path}'")
+def load_vit(vit: Any, path: Path, sha256: str = "", used: int | None = None) -> None:
+    """Load a timm ViT strictly from a file in any format known here, and log what was left out.
+
+    used: blocks that a map needs; a file may lack those after them. None: all.
+    """
+    source = f"'{path}'"
+    tensors = to_timm(encoder_tensors(read_tensors(path, sha256)), vit, source)
+    load_strictly(vit, fitted(tensors, vit, source, used), source)
+
+
+def fitted(
+    tensors: dict[str, Tensor], vit: Any, source: str, used: int | None
+) -> dict[str, Tensor]:
+    """Tensors in timm's names for a ViT of any number of bands, of which `used` blocks count."""
+    own = vit.state_dict()
+    used = len(vit.blocks) if used is None else used
+    return split(with_unused(tensors, own, "blocks", used), PATCHES, own, source)
+
+
+def timm_tensors(vit: nn.Module) -> dict[str, Tensor]:
+    """What `load_vit` reads: timm's names, one patch embedding for all bands."""
+    return joined(vit.state_dict(), PATCHES)
 
 
 def encoder_tensors(content: Mapping[str, Any]) -> dict[str, Tensor]:

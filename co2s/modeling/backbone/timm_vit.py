@@ -18,7 +18,7 @@ from .features import (
     feature_layers,
     pad_to_multiple,
 )
-from .timm_formats import find_timm_file, load_vit
+from .timm_formats import find_timm_file, load_vit, timm_tensors
 
 timm = LateModule("timm")
 
@@ -47,7 +47,11 @@ class TimmViT(Backbone):
 
     def load(self, model: str, weights: str, sha256: str) -> None:
         """Load published or local weights, strictly."""
-        load_vit(self.vit, find_timm_file(model, weights), sha256)
+        load_vit(self.vit, find_timm_file(model, weights), sha256, self.features[DENSE] + 1)
+
+    def to_file(self) -> dict[str, Tensor]:
+        """What `load` reads, by name."""
+        return timm_tensors(self.vit)
 
     def drop_unused(self) -> None:
         """Drop the blocks after the dense map's."""

@@ -11,7 +11,7 @@ from .build import GUIDANCE_REGISTRY
 
 @GUIDANCE_REGISTRY.register()
 class NoGuidance(nn.Module):
-    """Gives no class vectors; goes with DeepLabV3PlusHead only."""
+    """Gives no class vectors; goes with DeepLabV3PlusHead and LinearHead only."""
 
     gives_vectors = False
 

@@ -5,6 +5,7 @@ from torch import nn
 from co2s.d2 import CfgNode, Registry, ShapeSpec
 
 from ..guidance.build import GUIDANCE_REGISTRY
+from .linear_path import LinearPath
 
 HEAD_REGISTRY = Registry("HEAD")
 HEAD_REGISTRY.__doc__ = """
@@ -17,8 +18,11 @@ backbone, num_classes). One that never reads the class vectors says `uses_guidan
 def build_head(
     student_cfg: CfgNode, input_shape: dict[str, ShapeSpec], num_classes: int
 ) -> nn.Module:
-    """The registered decoder of a student."""
-    return HEAD_REGISTRY.get(student_cfg.HEAD.NAME)(student_cfg, input_shape, num_classes)
+    """The registered decoder of a student, with HEAD.LINEAR_PATH a linear layer beside it."""
+    decoder = HEAD_REGISTRY.get(student_cfg.HEAD.NAME)(student_cfg, input_shape, num_classes)
+    if not student_cfg.HEAD.LINEAR_PATH:
+        return decoder
+    return LinearPath(decoder, input_shape, num_classes)
 
 
 def check_guidance(student_cfg: CfgNode) -> None:
@@ -33,7 +37,7 @@ def check_guidance(student_cfg: CfgNode) -> None:
         raise ValueError(
             f"HEAD.NAME {head!r} compares the features with class vectors, and GUIDANCE.NAME "
             f"{guidance!r} gives none. Set GUIDANCE.NAME to LearnableQueries or TextPrototypes, or "
-            "HEAD.NAME to DeepLabV3PlusHead."
+            "HEAD.NAME to DeepLabV3PlusHead or LinearHead."
         )
     if gives and not uses:
         raise ValueError(

@@ -36,21 +36,28 @@ class Method(Students):
         self,
         *,
         partner: str = "other",
+        ema_labels: bool = True,
         thresholds: Mapping[str, FixedThreshold] | None = None,
         **students: Any,
     ):
         """partner: whose pixels CutMix pastes (`co2s.structures.Views`).
 
+        ema_labels: where students have averages, those make the pseudo-labels.
+
         thresholds: of each student's pseudo-labels, where it makes any.
         """
         super().__init__(**students)
         self.partners = KINDS[partner]()
+        self.ema_labels = ema_labels
         self.thresholds = nn.ModuleDict(thresholds or {})
         self.tally: dict[str, Tensor] = {}  # pixels by name, since whoever reads them emptied it
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
-        return super().from_config(cfg) | {"partner": cfg.DATALOADER.CUTMIX_PARTNER}
+        return super().from_config(cfg) | {
+            "partner": cfg.DATALOADER.CUTMIX_PARTNER,
+            "ema_labels": cfg.MODEL.EMA_LABELS,
+        }
 
     @classmethod
     def thresholds_of(cls, cfg: CfgNode, node: CfgNode) -> dict[str, FixedThreshold]:
@@ -85,6 +92,11 @@ class Method(Students):
         """The views of unlabelled items, cut-mixed."""
         return self.partners.stacked(items, self.device)
 
+    @property
+    def labelers(self) -> nn.ModuleDict:
+        """The modules that make the pseudo-labels, by the name of their student."""
+        return self.predictors if self.ema_labels else self.students
+
     @torch.no_grad()
     def label(self, name: str, predict: Predict, u: Unlabeled, weak: Tensor) -> Any:
         """A student's pseudo-labels by view, from its logits of the weak one."""
@@ -96,7 +108,7 @@ class Method(Students):
         if not batch["unlabeled"]:
             return {}
         u = self.stacked(batch["unlabeled"])
-        return {n: self.label(n, m, u, m(u.weak)) for n, m in self.predictors.items()}
+        return {n: self.label(n, m, u, m(u.weak)) for n, m in self.labelers.items()}
 
     def threshold_of(self, name: str) -> float | Tensor:
         """From which confidence on a student's pseudo-labels count: one number, or (N,)."""

@@ -1,7 +1,7 @@
 """FixMatch for segmentation: a strong view learns what the weak one is sure of.
 
 Sohn et al., NeurIPS 2020 (arXiv 2001.07685), in UniMatch's form: CutMix on the strong view, and
-with EMA_DECAY the averaged teacher that UniMatch V2 compares with.
+with MODEL.EMA_DECAY 0.996 the averaged teacher that UniMatch V2 compares with.
 """
 
 from typing import Any
@@ -23,7 +23,6 @@ def add_fixmatch_config(cfg: CfgNode) -> None:
     cfg.MODEL.FIXMATCH = CfgNode()
     cfg.MODEL.FIXMATCH.THRESHOLD = 0.95  # a pseudo-label counts from this confidence on
     cfg.MODEL.FIXMATCH.CLASS_THRESHOLDS = "fixed"  # or "flexmatch", "freematch": one for each class
-    cfg.MODEL.FIXMATCH.EMA_DECAY = 0.0  # 0: a student is its own teacher; UniMatch V2 has 0.996
 
 
 @META_ARCH_REGISTRY.register()
@@ -33,8 +32,7 @@ class FixMatch(Method):
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         node = cfg.MODEL.FIXMATCH
-        own = {"thresholds": cls.thresholds_of(cfg, node), "ema_decay": node.EMA_DECAY}
-        return super().from_config(cfg) | own
+        return super().from_config(cfg) | {"thresholds": cls.thresholds_of(cfg, node)}
 
     @classmethod
     def views(cls, cfg: CfgNode) -> Views:
@@ -47,7 +45,7 @@ class FixMatch(Method):
         weak: dict[str, Tensor] = {}
         labels: dict[str, PseudoLabel] = {}
         for name, student in self.students.items():
-            teacher = self.predictors[name]  # the average where there is one, else itself
+            teacher = self.labelers[name]  # the average where there is one, else itself
             with torch.no_grad():
                 weak[name] = teacher(u.weak)
             views = self.label(name, teacher, u, weak[name])

@@ -86,7 +86,11 @@ class Unlabeled:
 
 
 class Seen(NamedTuple):
-    """What one student makes of a step: logits (B, N, S, S) and its own labels, by view."""
+    """What one student makes of a step: logits (B, N, S, S) and its own labels, by view.
+
+    judged: the logits of the weak view that the labels are of; an average's, where one labels.
+    """
 
     logits: dict[str, Tensor]
     labels: dict[str, PseudoLabel]
+    judged: Tensor

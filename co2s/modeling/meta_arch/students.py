@@ -57,11 +57,12 @@ class Students(nn.Module):
             "students": {name: build_student(cfg, cfg.MODEL[name.upper()]) for name in names},
             "fusion": cfg.MODEL.FUSION,
             "student_maps": cfg.MODEL.STUDENT_MAPS,
-            "window": cfg.INPUT.CROP_SIZE,
+            "window": cfg.TEST.WINDOW_SIZE or cfg.INPUT.CROP_SIZE,
             "stride_ratio": cfg.TEST.STRIDE_RATIO,
             "window_batch": cfg.TEST.WINDOW_BATCH,
             "test_base_size": tuple(cfg.INPUT.TEST_BASE_SIZE),
             "test_scale": cfg.INPUT.TEST_SCALE,
+            "ema_decay": cfg.MODEL.EMA_DECAY,
         }
 
     @property
@@ -101,7 +102,8 @@ class Students(nn.Module):
                 "unexpected under `guidance` is another number of classes or another guidance; "
                 "under `backbone` another BACKBONE.MODEL; under `head` another HEAD; whole "
                 "`students` are another MODEL.STUDENTS, `teachers` another method, `thresholds` "
-                "another CLASS_THRESHOLDS. Use the "
+                "another CLASS_THRESHOLDS; `projections` are a pretraining's, whose backbones "
+                "tools/pretrain.py --export-only writes for BACKBONE.WEIGHTS. Use the "
                 f"config.yaml that lies beside the checkpoint.\n{error}"
             ) from error
 

@@ -51,11 +51,12 @@ class UniMatch(Method):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         x, u = Labeled.stacked(batch["labeled"], self.device), self.stacked(batch["unlabeled"])
         seen = {name: self.look(i, name, x, u) for i, name in enumerate(self.students)}
-        weak = {name: logits["weak"] for name, (logits, _) in seen.items()}
+        weak = {name: own.logits["weak"] for name, own in seen.items()}
+        judged = {name: own.judged for name, own in seen.items()}
         masks = x.masks | u.masks | self.masks(weak, u)
         losses = self.terms(seen, x, masks, batch.get("counts") or mean_counts(masks))
-        self.watch(x, u, weak, {name: labels["weak"] for name, (_, labels) in seen.items()})
-        self.partners.remember(batch["unlabeled"], weak)
+        self.watch(x, u, judged, {name: own.labels["weak"] for name, own in seen.items()})
+        self.partners.remember(batch["unlabeled"], judged)
         return losses
 
     def look(self, number: int, name: str, x: Labeled, u: Unlabeled) -> Seen:
@@ -69,8 +70,10 @@ class UniMatch(Method):
         maps = {key: torch.cat([value, dropped[key]]) for key, value in maps.items()}
         parts = student.decode(maps, images.shape[-2:]).split([*sizes, len(u.weak)])
         logits = dict(zip(("labeled", "weak", *self.weights), parts, strict=True))
-        labels = self.label(name, student, u, logits["weak"])
-        return Seen(logits, {**labels, "feature": labels["weak"]})
+        labeler = self.labelers[name]
+        judged = logits["weak"] if labeler is student else labeler(u.weak)
+        labels = self.label(name, labeler, u, judged)
+        return Seen(logits, {**labels, "feature": labels["weak"]}, judged)
 
     def masks(self, weak: dict[str, Tensor], u: Unlabeled) -> dict[str, Tensor]:
         """More pixels to count, beside those of the views; weak: each student's logits."""
@@ -79,7 +82,7 @@ class UniMatch(Method):
     def terms(self, seen: dict[str, Seen], x: Labeled, masks: Any, n: Any) -> dict[str, Tensor]:
         """The weighted losses; n: the pixels of every mask over all processes."""
         losses = {}
-        for name, (logits, labels) in seen.items():
+        for name, (logits, labels, _) in seen.items():
             losses[f"loss_sup_{name}"] = supervised_loss(logits["labeled"], x.target, n["x"]) / 2
             threshold = self.threshold_of(name)
             for view, weight in self.weights.items():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from yacs.config import CfgNode as YacsNode
 
@@ -79,6 +79,18 @@ def read_tensors(path: str | Path, sha256: str = "") -> dict[str, Any]:
         kind = type(content).__name__
         raise WeightsError(f"Weights '{path}' hold a {kind}; a dict of tensors is needed.")
     return content
+
+
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """What a .safetensors file says of itself; nothing where it says nothing or cannot be read."""
+    path = Path(path).expanduser()
+    if path.suffix != ".safetensors" or not path.is_file():
+        return {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except (OSError, SafetensorError):
+        return {}  # whoever reads the tensors says why
 
 
 def _read(path: Path) -> Any:
