@@ -10,6 +10,7 @@ continued. A run of other options is refused.
 """
 
 import argparse
+import itertools
 import json
 import re
 import subprocess
@@ -81,13 +82,20 @@ def parse_args() -> argparse.Namespace:
         default=["OnlySup", "Co2S"],
         metavar="METHOD | TITLE:METHOD,KEY=VALUE,...",
     )
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--seeds", nargs="+", default=["0", "1", "2"])
     parser.add_argument("--output", type=Path, default=Path("output/compare"))
     parser.add_argument(
         "--no-floors", dest="floors", action="store_false", help="leave the floors out"
     )
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="configuration, KEY VALUE pairs")
-    return parser.parse_args()
+    args = parser.parse_args()
+    # What follows the last seed is taken for seeds, too: the options begin at the first word.
+    numbers = [*itertools.takewhile(str.isdecimal, args.seeds)]
+    args.opts = [*args.seeds[len(numbers) :], *args.opts]
+    args.seeds = [int(number) for number in numbers]
+    if not args.seeds:
+        parser.error(f"--seeds needs whole numbers, found {' '.join(args.opts)}")
+    return args
 
 
 def parse_entry(text: str) -> Entry:

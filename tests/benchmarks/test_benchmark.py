@@ -249,7 +249,9 @@ def test_loading_a_model_takes_time_and_memory(tool, tmp_path, capsys, stops, mo
     monkeypatch.setattr(load, "get_context", lambda kind: Here())
     config, output = get_config_file("quickstart.yaml"), tmp_path / "load.json"
     options = ["--repeats", "2", "--config-file", config, "--output", str(output)]
-    tool.main(["load", *options, "MODEL.NUM_CLASSES", "3"])
+    keys = ["MODEL.NUM_CLASSES", "3"]
+    keys += [x for s in ("GLOBAL", "LOCAL") for x in (f"MODEL.{s}.BACKBONE.WEIGHTS", "")]
+    tool.main(["load", *options, *keys])
     figures = json.loads(output.read_text())
     assert list(figures) == ["imports alone", "random weights", "weights of the configuration"]
     assert max(figures["imports alone"]["seconds"]) < min(figures["random weights"]["seconds"])
@@ -257,4 +259,4 @@ def test_loading_a_model_takes_time_and_memory(tool, tmp_path, capsys, stops, mo
     assert "building the pair of students" in capsys.readouterr().out
     weights = ["MODEL.LOCAL.BACKBONE.WEIGHTS", "none.pth"]
     with stops("Weights 'none.pth': no such file"):
-        tool.main(["load", *options, "MODEL.NUM_CLASSES", "3", *weights])
+        tool.main(["load", *options, *keys, *weights])

@@ -31,7 +31,7 @@ def test_a_student_of_the_quickstart_starts_from_its_file(student_cfg):
     backbone = build_backbone(student_cfg)
     path = embedded_file("co2s-tiny", student_cfg.BACKBONE.NAME)
     with safe_open(path, "pt") as file:
-        stored = {name: file.get_tensor(name) for name in file.keys()}
+        stored = {name: file.get_tensor(name) for name in [*file.keys()]}
     loaded = backbone.to_file()
     assert loaded.keys() == stored.keys()
     for name, tensor in stored.items():
@@ -41,7 +41,7 @@ def test_a_student_of_the_quickstart_starts_from_its_file(student_cfg):
 
 def test_a_name_that_does_not_exist_lists_those_that_do(tiny_cfg):
     tiny_cfg.MODEL.LOCAL.BACKBONE.WEIGHTS = "co2s-small"
-    with pytest.raises(ValueError, match="There are no weights 'co2s-small' .*co2s-tiny"):
+    with pytest.raises(ValueError, match=r"There are no weights 'co2s-small' .*co2s-tiny"):
         build_backbone(tiny_cfg.MODEL.LOCAL)
 
 

@@ -22,6 +22,9 @@ def train_net(tmp_path):
     options = ["DATASETS.ROOT", data, "OUTPUT_DIR", tmp_path / "out", "INPUT.CROP_SIZE", 32]
     options += ["TEST.PANELS", 0, "TEST.EVAL_PERIOD", 0, "INPUT.TEST_SCALE", 1.0]
     options += ["SOLVER.IMS_PER_BATCH", 2, "SOLVER.CHECKPOINT_PERIOD", 2]
+    options += ["DATALOADER.CUTMIX_PARTNER", "other"]  # one image in each of two processes
+    for part in ("labeled", "unlabeled"):
+        options += [f"DATASETS.{part.upper()}", f'("synthetic_aerial_1_16_{part}",)']
 
     def run(*arguments, options=options):
         command = [

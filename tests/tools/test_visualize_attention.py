@@ -63,7 +63,7 @@ def test_one_picture_for_the_image_each_head_mean_and_maximum(draw, student, cap
     np.testing.assert_allclose(maps[1], np.max(maps[2:], axis=0), rtol=1e-5)
     caption = figure.get_supxlabel()
     assert "scene.png: 100 x 60 pixels, seen at 96 x 58, 8 rows of 12 patches" in caption
-    assert "random initialisation" in caption and "class token" in caption
+    assert "weights: co2s-tiny" in caption and "class token" in caption
     assert ("does not use this layer's attention" in caption) == (student == "global")
     assert ("4 register tokens" in caption) == (student == "local")
     assert "sheet.png" in capsys.readouterr().out
