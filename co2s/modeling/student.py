@@ -113,6 +113,11 @@ def build_student(cfg: CfgNode, student_cfg: CfgNode) -> Student:
         logits_size=student_cfg.LOGITS_SIZE,
         precisions=precisions(cfg),
     )
+    return executed(cfg, student)
+
+
+def executed(cfg: CfgNode, student: Student) -> Student:
+    """The student, recomputing and compiled as the configuration has it."""
     recompute(student, cfg.MODEL.ACTIVATION_CHECKPOINTING)
     if cfg.MODEL.COMPILE:
         compile_student(student)
@@ -120,17 +125,23 @@ def build_student(cfg: CfgNode, student_cfg: CfgNode) -> Student:
 
 
 def without_pretraining(student_cfg: CfgNode) -> CfgNode:
-    """A copy of a student's configuration that reads no pretrained file.
-
-    What those files decide, CLIP's activation, stays as far as it can be known without them.
-    """
-    student_cfg = student_cfg.clone()
-    student_cfg.defrost()
-    with suppress(FileNotFoundError):
-        settle(student_cfg)
-    student_cfg.BACKBONE.WEIGHTS = student_cfg.BACKBONE.SHA256 = ""
+    """A copy of a student's configuration that reads no pretrained file, prototypes included."""
+    student_cfg = without_weights(student_cfg)
     student_cfg.GUIDANCE.PROTOTYPES = FROM_CHECKPOINT
     return student_cfg
+
+
+def without_weights(node: CfgNode) -> CfgNode:
+    """A copy of a node with a BACKBONE that reads no pretrained file.
+
+    What that file decides, CLIP's activation, stays as far as it can be known without it.
+    """
+    node = node.clone()
+    node.defrost()
+    with suppress(FileNotFoundError):
+        settle(node)
+    node.BACKBONE.WEIGHTS = node.BACKBONE.SHA256 = ""
+    return node
 
 
 def given_or_checkpoint(prototypes: str) -> str:

@@ -15,8 +15,8 @@ from co2s.structures import Views
 from ..backbone import DENSE, SKIP_DEEP, SKIP_SHALLOW, build_backbone, settle
 from ..backbone.extra_bands import extend_statistics
 from ..metadata import num_bands
-from ..student import Student
-from .encoders import Projection, as_student, without_weights
+from ..student import Student, without_weights
+from .encoders import Projection, as_student
 from .pretraining import Masks, Pretraining
 from .stacking import Unlabeled
 

@@ -1,7 +1,6 @@
 """Encoders: what pretraining has of a student, the way from an image to its maps."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 import torch
 import torch.nn.functional as F
@@ -9,11 +8,11 @@ from torch import Tensor, nn
 
 from co2s.d2 import Backbone, CfgNode
 
-from ..backbone import DENSE, build_backbone, settle
+from ..backbone import DENSE, build_backbone
 from ..backbone.extra_bands import extend_statistics
-from ..execution import compile_student, precisions, recompute
+from ..execution import precisions
 from ..metadata import num_bands
-from ..student import Student
+from ..student import Student, executed, without_weights
 
 
 def build_encoder(cfg: CfgNode, node: CfgNode) -> Student:
@@ -35,7 +34,7 @@ def as_student(
     cfg: CfgNode, backbone: Backbone, mean: Sequence[float], std: Sequence[float]
 ) -> Student:
     """A backbone that takes images in 0..255, in the precision of the configuration."""
-    student = Student(
+    encoder = Student(
         backbone=backbone,
         guidance=nn.Identity(),
         head=nn.Identity(),
@@ -43,23 +42,7 @@ def as_student(
         pixel_std=std,
         precisions=precisions(cfg),
     )
-    recompute(student, cfg.MODEL.ACTIVATION_CHECKPOINTING)
-    if cfg.MODEL.COMPILE:
-        compile_student(student)
-    return student
-
-
-def without_weights(node: CfgNode) -> CfgNode:
-    """A copy of a backbone's node that reads no file; what the file decides stays, if it is known.
-
-    (CLIP's activation.)
-    """
-    node = node.clone()
-    node.defrost()
-    with suppress(FileNotFoundError):
-        settle(node)
-    node.BACKBONE.WEIGHTS = node.BACKBONE.SHA256 = ""
-    return node
+    return executed(cfg, encoder)
 
 
 def freeze_unreached(backbone: Backbone, bands: int) -> None:
