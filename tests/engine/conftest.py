@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -167,3 +168,35 @@ def run_processes(tmp_path):
         return output
 
     return run
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture
+def scripted():
+    """A trainer that finds these mIoU one after another, and is killed (`Killed`) where it says."""
+
+    def make(scores, kill_before=None, kill_at_evaluation=None):
+        class Scripted(SemiSupervisedTrainer):
+            found: ClassVar = []
+
+            @classmethod
+            def test(cls, cfg, model, datasets=(), panels=0):
+                if len(cls.found) == kill_at_evaluation:
+                    raise Killed
+                if panels:  # the final report
+                    return {"sem_seg": {"mIoU": -1.0}}
+                cls.found.append(scores[len(cls.found)])
+                return {"sem_seg": {"mIoU": cls.found[-1]}}
+
+            def run_step(self):
+                if self.iter == kill_before:
+                    raise Killed
+                super().run_step()
+
+        return Scripted
+
+    make.Killed = Killed
+    return make

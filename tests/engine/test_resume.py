@@ -1,44 +1,11 @@
 """Interrupted runs: the best score survives, no evaluation is lost, no step is skipped."""
 
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 import torch
 
-from co2s.engine import SemiSupervisedTrainer
 from co2s.engine.checkpoints import best_score
-
-
-class Killed(Exception):
-    pass
-
-
-@pytest.fixture
-def scripted():
-    """A trainer that finds these mIoU one after another, and is killed before a step."""
-
-    def make(scores, kill_before=None, kill_at_evaluation=None):
-        class Scripted(SemiSupervisedTrainer):
-            found: ClassVar = []
-
-            @classmethod
-            def test(cls, cfg, model, datasets=(), panels=0):
-                if len(cls.found) == kill_at_evaluation:
-                    raise Killed
-                if panels:  # the final report
-                    return {"sem_seg": {"mIoU": -1.0}}
-                cls.found.append(scores[len(cls.found)])
-                return {"sem_seg": {"mIoU": cls.found[-1]}}
-
-            def run_step(self):
-                if self.iter == kill_before:
-                    raise Killed
-                super().run_step()
-
-        return Scripted
-
-    return make
 
 
 @pytest.fixture
@@ -62,7 +29,7 @@ def iteration(cfg, name="model_best.pth"):
 
 def test_the_best_score_survives_a_kill(cfg, train, scripted):
     cfg.TEST.EVAL_PERIOD, cfg.SOLVER.MAX_ITER = 2, 8
-    with pytest.raises(Killed):
+    with pytest.raises(scripted.Killed):
         train(cfg, kind=scripted([30.0, 90.0], kill_before=5))
     trainer, _ = train(cfg, kind=scripted([50.0, 60.0]), resume=True)
     assert (trainer.start_iter, trainer.found) == (5, [50.0, 60.0])
@@ -83,7 +50,7 @@ def test_a_finished_run_only_reports(cfg, train, scripted):
 
 
 def test_an_interrupted_evaluation_is_made_up(cfg, train, scripted):
-    with pytest.raises(Killed):
+    with pytest.raises(scripted.Killed):
         train(cfg, kind=scripted([30.0], kill_at_evaluation=1))
     trainer, _ = train(cfg, kind=scripted([90.0, 50.0, 60.0]), resume=True)
     assert trainer.start_iter == 2
@@ -111,7 +78,7 @@ def test_a_fresh_run_does_not_know_the_best_of_another(cfg, train, scripted):
     train(cfg, kind=scripted([10.0, 20.0, 5.0, 5.0]))
     assert best(cfg)["value"] == 20.0
     cfg.TEST.EVAL_PERIOD = 2
-    with pytest.raises(Killed):  # before it has a best of its own
+    with pytest.raises(scripted.Killed):  # before it has a best of its own
         train(cfg, kind=scripted([], kill_before=1))
     train(cfg, kind=scripted([3.0, 2.0]), resume=True)
     assert best(cfg)["value"] == 3.0
