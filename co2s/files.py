@@ -47,6 +47,17 @@ def write_together(writers: Mapping[Path, Write]) -> None:
                 draft.unlink()
 
 
+def place_together(drafts: Mapping[Path, Path]) -> None:
+    """Put finished files, by the path that each shall have, in place: all, or none of them.
+
+    For what is made with several files at a time; they must lie on the disk of their places.
+    """
+    for path, draft in drafts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _flush(draft)
+    _place(dict(drafts))
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     write_whole(path, lambda draft: draft.write_bytes(content))
 

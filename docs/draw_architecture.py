@@ -19,6 +19,7 @@ LEVELS = [
     ["modeling student", "solver", "evaluation", "preparation"],
     ["modeling meta_arch", "report"],
     ["engine", "model_zoo"],
+    ["inference"],
 ]
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
 

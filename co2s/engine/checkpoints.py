@@ -6,7 +6,9 @@ import os
 import re
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -33,15 +35,18 @@ FORMER = "former"  # the folder for what a run of before has left in OUTPUT_DIR
 class WholeCheckpointer(DetectionCheckpointer):
     """detectron2's checkpointer, of which a kill or a full disk leaves no torn file.
 
-    Where the last checkpoint cannot be read all the same, the one before is gone on from.
+    Where the last checkpoint cannot be read all the same, the one before is gone on from. `facts`
+    go into every checkpoint, by their key.
     """
 
+    facts: Mapping[str, Any] = MappingProxyType({})
+
     def save(self, name: str, **kwargs: Any) -> None:
-        """Write `<save_dir>/<name>.pth`: model, checkpointables and the keywords."""
+        """Write `<save_dir>/<name>.pth`: model, checkpointables, facts and the keywords."""
         if not self.save_dir or not self.save_to_disk:
             return
         states = {key: part.state_dict() for key, part in self.checkpointables.items()}
-        content = {"model": self.model.state_dict(), **states, **kwargs}
+        content = {"model": self.model.state_dict(), **states, **self.facts, **kwargs}
         path = Path(self.save_dir) / f"{name}.pth"
         self.logger.info("Saving checkpoint to %s", path)
         write_whole(path, lambda draft: torch.save(content, draft))

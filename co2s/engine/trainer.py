@@ -25,6 +25,7 @@ from co2s.d2 import (
     inference_on_dataset,
 )
 from co2s.data import BadFiles, build_test_loader, build_train_loader
+from co2s.data.carried import facts_of
 from co2s.evaluation import MAIN, PanelWriter, SegmentationEvaluator, write_run_pictures
 from co2s.modeling.metadata import declared_classes
 from co2s.solver import build_lr_scheduler, build_optimizer
@@ -90,6 +91,7 @@ class SemiSupervisedTrainer(TrainerBase):
             scaler=build_scaler(cfg),
         )
         self.checkpointer = WholeCheckpointer(model, cfg.OUTPUT_DIR, trainer=self)
+        self.checkpointer.facts = facts_of((*cfg.DATASETS.LABELED, *cfg.DATASETS.TEST))
         self.keeper: EvaluateAndKeepBest | None = None
         self.bad_files: BadFiles | None = None  # those that the training has met
         self.register_hooks(self.build_hooks())

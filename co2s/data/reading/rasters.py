@@ -35,12 +35,25 @@ def read_raster(
     band, or has other than 8-bit values and no scale.
     """
     with opened(path) as source:
-        bands, valid = raw_pixels(source, raster, rasterio_window(window))
-        ends = _limits(path, raster)
-        if ends is None and bands.dtype != np.uint8:
-            raise ValueError(_needs_scale(path, bands, valid))
-    scaled = bands if ends is None else to_bytes(bands, *ends)
-    return np.ascontiguousarray(np.where(valid, scaled, 0).transpose(1, 2, 0)), valid
+        bands, valid = OpenRaster(path, source, raster).read(window)
+    return np.ascontiguousarray(bands.transpose(1, 2, 0)), valid
+
+
+class OpenRaster:
+    """An opened raster, of which window after window is read."""
+
+    def __init__(self, path: str, source: Any, raster: RasterSpec) -> None:
+        """ValueError where it lacks a band, or has other than 8-bit values and no scale."""
+        self.path, self.source, self.raster = path, source, raster
+        self._ends = _limits(path, raster)
+
+    def read(self, window: Window | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Bands (C, H, W) uint8, 0 where invalid, and valid (H, W)."""
+        bands, valid = raw_pixels(self.source, self.raster, rasterio_window(window))
+        if self._ends is None and bands.dtype != np.uint8:
+            raise ValueError(_needs_scale(self.path, bands, valid))
+        scaled = bands if self._ends is None else to_bytes(bands, *self._ends)
+        return np.where(valid, scaled, np.uint8(0)), valid
 
 
 def ordered_bounds(source: Any) -> Bounds:

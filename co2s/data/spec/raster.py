@@ -39,18 +39,24 @@ class RasterSpec:
     """Which bands of a file are read, in which order, and how they are scaled.
 
     `bands`: numbers from 1 on; the first three are taken for red, green and blue where colour
-    matters (colour jitter, pictures). `nodata` counts in place of what a file says itself.
+    matters (colour jitter, pictures). `nodata` counts in place of what a file says itself, and so
+    does `resolution`: metres on the ground that one pixel covers.
     """
 
     bands: tuple[int, ...] = RGB_BANDS
     scale: ScaleSpec | None = None
     nodata: float | None = None
+    resolution: float | None = None
 
     def __post_init__(self) -> None:
         if len(self.bands) < 3 or not all(type(b) is int and b > 0 for b in self.bands):
             raise ValueError(
                 f"raster.bands must be at least three band numbers from 1 on, found "
                 f"{list(self.bands)}. A single band may be repeated: [1, 1, 1]."
+            )
+        if self.resolution is not None and not 0 < self.resolution < float("inf"):
+            raise ValueError(
+                f"raster.resolution is in metres per pixel, above 0, found {self.resolution!r}."
             )
         if self.scale and len(self.scale.low) not in (0, 1, len(self.bands)):
             raise ValueError(

@@ -137,16 +137,24 @@ class Students(nn.Module):
         image = resize_image(image, size)
         output = (item.get("height", height), item.get("width", width))
         raw = {
-            name: self._probabilities(student, image, output)
-            for name, student in self.predictors.items()
-            if self.student_maps or self.fusion not in self.students or self.fusion == name
+            name: self._probabilities(self.predictors[name], image, output) for name in self.asked
         }
         valid = item.get("valid")
         mask = None if valid is None else _resized(valid, output).to(self.device)
         if mask is not None:
             raw = {name: p * mask for name, p in raw.items()}
-        result = self._calibrated(raw, self._fuse(raw))
+        result = self.combined(raw)
         return result if mask is None else result | {"valid": mask}
+
+    @property
+    def asked(self) -> list[str]:
+        """The students that prediction needs."""
+        every = self.student_maps or self.fusion not in self.students
+        return [name for name in self.predictors if every or name == self.fusion]
+
+    def combined(self, raw: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What `inference` returns, from the probabilities (N, H, W) of the students `asked`."""
+        return self._calibrated(raw, self._fuse(raw))
 
     def _calibrated(self, raw: dict[str, Tensor], fused: Tensor) -> dict[str, Tensor]:
         """The maps as they are returned; "sem_seg" is that of a student where it is its own."""

@@ -1,0 +1,144 @@
+"""Products as Cloud-Optimised GeoTIFFs on the scene's grid, written row by row."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+
+from co2s.data.reading.rasters import rasterio_window
+from co2s.optional import import_extra
+
+from .layers import Wanted
+from .products import CLASSES_TAG, NODATA, SCALE, MapClass, classes_as_text, product
+from .scene import Raster
+
+BLOCK = 512  # side of a tile, pixels; rows are handed on that many at a time
+CACHE = 64  # MB that GDAL may keep of the files it has open
+
+
+@contextmanager
+def gdal() -> Iterator[Any]:
+    """rasterio with GDAL's memory bounded: by itself it takes a share of the machine's."""
+    rasterio = import_extra("rasterio", "geo")
+    with rasterio.Env(GDAL_CACHEMAX=CACHE, GDAL_PAM_ENABLED=False):
+        yield rasterio
+
+
+class GeoTiffs:
+    """All products of a raster scene."""
+
+    def __init__(
+        self, stem: Path, scene: Raster, classes: Sequence[MapClass], wanted: Wanted
+    ) -> None:
+        """stem: the path of the class map without its suffix, in a folder of its own."""
+        self.map, self.classes = stem.with_name(f"{stem.name}.tif"), classes
+        self.names: dict[str, Sequence[str]] = {"map": ["class"]}
+        if wanted.uncertainty:
+            self.names["uncertainty"] = wanted.uncertainty
+        if wanted.probabilities:
+            self.names["probabilities"] = [entry.name for entry in classes]
+        self.names |= {name: ["class"] for name in wanted.students}
+        self._files = {
+            kind: StripFile(self._draft(kind), scene, len(names))
+            for kind, names in self.names.items()
+        }
+
+    def _draft(self, kind: str) -> Path:
+        return self.map.with_name(f"{kind}.draft")
+
+    def add(self, pixels: Mapping[str, np.ndarray]) -> None:
+        """The next rows (bands, r, W) of every product."""
+        for kind, file in self._files.items():
+            file.add(pixels[kind])
+
+    def finish(self) -> list[Path]:
+        """The finished files, the class map first."""
+        made = []
+        for kind, file in self._files.items():
+            is_classes = kind not in ("uncertainty", "probabilities")
+            file.close(self.names[kind], self.classes if is_classes else None)
+            path = self.map if kind == "map" else product(self.map, kind)
+            to_cog(self._draft(kind), path, is_classes)
+            self._draft(kind).unlink()
+            made.append(path)
+            if is_classes:
+                names = path.with_name(f"{path.name}.aux.xml")
+                names.write_text(category_names(self.classes), encoding="utf-8")
+                made.append(names)
+        return made
+
+
+class StripFile:
+    """A tiled GeoTIFF that takes rows as they come and writes them block by block."""
+
+    def __init__(self, path: Path, scene: Raster, bands: int) -> None:
+        place = dict(scene.place)
+        points = place.pop("gcps", None), place.get("crs")
+        if points[0]:
+            place.pop("crs")
+        with gdal() as rasterio, warnings.catch_warnings():
+            # A scene without a place has a map without one.
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            self._file = rasterio.open(
+                path, "w", driver="GTiff", dtype="uint8", nodata=NODATA, count=bands, tiled=True,
+                height=scene.size[0], width=scene.size[1], blockxsize=BLOCK, blockysize=BLOCK,
+                compress="lzw", BIGTIFF="IF_SAFER", **place,
+            )  # fmt: skip
+        if points[0]:
+            self._file.gcps = points
+        self._held: list[np.ndarray] = []
+        self._count, self._row = 0, 0
+
+    def add(self, pixels: np.ndarray) -> None:
+        """The next rows (bands, r, W) uint8."""
+        self._held.append(pixels)
+        self._count += pixels.shape[1]
+        if self._count >= BLOCK:
+            rows = np.concatenate(self._held, axis=1)
+            whole = self._count // BLOCK * BLOCK
+            self._write(rows[:, :whole])
+            self._held, self._count = [rows[:, whole:].copy()], self._count - whole
+
+    def _write(self, rows: np.ndarray) -> None:
+        window = rasterio_window((self._row, 0, *rows.shape[1:]))
+        with gdal():
+            self._file.write(rows, window=window)
+        self._row += rows.shape[1]
+
+    def close(self, names: Sequence[str], classes: Sequence[MapClass] | None) -> None:
+        """classes: of a class map; None: the bands hold shares."""
+        if self._count:
+            self._write(np.concatenate(self._held, axis=1))
+        for number, name in enumerate(names, start=1):
+            self._file.set_band_description(number, name)
+        if classes is None:
+            self._file.scales, self._file.offsets = [1 / SCALE] * len(names), [0.0] * len(names)
+        else:
+            self._file.write_colormap(1, {c.value: (*c.color, 255) for c in classes})
+            self._file.update_tags(**{CLASSES_TAG: classes_as_text(classes)})
+        with gdal():
+            self._file.close()
+
+
+def to_cog(source: Path, target: Path, is_classes: bool) -> None:
+    """Write a GeoTIFF anew as a Cloud-Optimised one, with overviews."""
+    with gdal():
+        import_extra("rasterio.shutil", "geo").copy(
+            source, target, driver="COG", COMPRESS="DEFLATE", BLOCKSIZE=BLOCK, STATISTICS="NO",
+            OVERVIEW_RESAMPLING="MODE" if is_classes else "AVERAGE", BIGTIFF="IF_SAFER",
+        )  # fmt: skip
+
+
+def category_names(classes: Sequence[MapClass]) -> str:
+    """The classes' names as GDAL reads them, in the file `<map>.aux.xml`."""
+    known: Mapping[int, str] = {entry.value: entry.name for entry in classes}
+    names = (escape(known.get(value, "")) for value in range(max(known) + 1))
+    lines = "".join(f"      <Category>{name}</Category>\n" for name in names)
+    return (
+        '<PAMDataset>\n  <PAMRasterBand band="1">\n    <CategoryNames>\n'
+        f"{lines}    </CategoryNames>\n  </PAMRasterBand>\n</PAMDataset>\n"
+    )

@@ -1,0 +1,162 @@
+"""Many scenes in one run: the model is loaded once, finished scenes are left alone."""
+
+import errno
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from co2s.data.carried import Carried
+from co2s.errors import is_mendable
+
+from .layers import NO_MORE, Wanted
+from .loading import load_model
+from .network import Network, StudentsNetwork
+from .scene_maps import NO_OUTLINES, Outlines, Plan, is_finished, predict_scene
+from .sources import Source
+
+logger = logging.getLogger(__name__)
+
+FUSED = "fused"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked for, in values that another process can be handed."""
+
+    config_file: str
+    weights: str
+    output: str
+    opts: tuple[Any, ...] = ()
+    student: str = FUSED
+    wanted: Wanted = NO_MORE
+    maps: bool = False  # each student's class map, too
+    outlines: Outlines = NO_OUTLINES
+    tta: bool = False
+    warp: bool = True
+    batch: int = 0  # windows that pass the network together; 0: TEST.WINDOW_BATCH
+
+
+class Predictor:
+    """A job with its model, for one scene after another."""
+
+    def __init__(self, job: Job) -> None:
+        """ValueError or FileNotFoundError for what the user can mend."""
+        self.output = Path(job.output)
+        self.network, self.carried, self.plan = opened(job)
+
+    def finished(self, source: Source) -> bool:
+        return is_finished(source, self.output, self.plan)
+
+    def predict(self, source: Source, seen: Callable[[int, int], None]) -> dict[str, Any]:
+        return predict_scene(
+            source, self.output, self.network, self.carried, self.plan, seen=seen, say=logger.info
+        )
+
+
+def opened(job: Job) -> tuple[Network, Carried, Plan]:
+    """The network of a job, the facts of its training, and how scenes become maps."""
+    cfg, model, carried = load_model(job.config_file, job.weights, (*job.opts, *_own(job)))
+    if job.student not in (FUSED, *model.students):
+        raise ValueError(f"--student {job.student}: there are {[FUSED, *model.students]}.")
+    network = StudentsNetwork(model, len(carried.classes), job.tta)
+    wanted = Wanted(
+        job.wanted.uncertainty, job.wanted.probabilities, tuple(model.asked) if job.maps else ()
+    )
+    wanted.check(model.asked)
+    made_by = {
+        "weights": digest(Path(job.weights)),
+        "student": job.student,
+        "fusion": cfg.MODEL.FUSION,
+        "tta": job.tta,
+        "precision": cfg.SOLVER.AMP.DTYPE if cfg.SOLVER.AMP.ENABLED else "fp32",
+    }
+    plan = Plan(
+        window=model.window,
+        stride=model.stride,
+        batch=job.batch or model.window_batch,
+        base=model.test_base_size,
+        scale=model.test_scale,
+        warp=job.warp,
+        wanted=wanted,
+        outlines=job.outlines,
+        network=tuple(made_by.items()),
+    )
+    return network, carried, plan
+
+
+def _own(job: Job) -> list[Any]:
+    """The options that the job's switches stand for."""
+    every = job.maps or "disagreement" in job.wanted.uncertainty
+    student = [] if job.student == FUSED else ["MODEL.FUSION", job.student]
+    return ["MODEL.STUDENT_MAPS", every, *student]
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass
+class Outcome:
+    """What became of the scenes."""
+
+    made: int = 0
+    left: int = 0  # finished before
+    failed: dict[str, str] | None = None  # by scene, why
+
+    def sentence(self) -> str:
+        failed = self.failed or {}
+        parts = [f"{self.made} scenes predicted", f"{self.left} were finished already"]
+        lines = [f"  {scene}: {why}" for scene, why in failed.items()]
+        return "\n".join([f"{', '.join(parts)}, {len(failed)} failed.", *lines])
+
+
+def predict_all(predictor: Predictor, sources: Sequence[Source]) -> Outcome:
+    """Predict what is not finished, with two progress bars; a scene that fails is told at the end.
+
+    Errors of the program, and a full disk, end the run.
+    """
+    outcome = Outcome(failed={})
+    assert outcome.failed is not None
+    with logging_redirect_tqdm(), tqdm(sources, "scenes", disable=None, position=0) as scenes:
+        for source in scenes:
+            if predictor.finished(source):
+                outcome.left += 1
+                continue
+            try:
+                _predict(predictor, source)
+                outcome.made += 1
+            except Exception as error:
+                if not is_mendable(error) or ends_everything(error):
+                    raise
+                outcome.failed[source.path] = str(error)
+                logger.warning("%s failed: %s", source.path, error)
+    return outcome
+
+
+def _predict(predictor: Predictor, source: Source) -> None:
+    with tqdm(desc=source.name, unit="window", disable=None, position=1, leave=False) as windows:
+
+        def seen(done: int, total: int) -> None:
+            windows.total = total
+            windows.update(done)
+
+        record = predictor.predict(source, seen)
+    height, width = record["size"]
+    logger.info(
+        "%s: %d x %d pixels in %.1f s -> %s",
+        *(source.path, height, width, record["seconds"], record["files"][0]),
+    )
+
+
+def ends_everything(error: BaseException) -> bool:
+    """Whether an error would meet every other scene, too: the output cannot be written."""
+    codes = (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
+    return isinstance(error, OSError) and error.errno in codes
