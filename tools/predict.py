@@ -13,11 +13,13 @@ Options of the configuration follow as `KEY VALUE` pairs (TEST.WINDOW_SIZE 1024,
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from co2s.d2 import setup_logger
 from co2s.inference.layers import UNSURE, Wanted
-from co2s.inference.run import FUSED, Job, Predictor, predict_all
+from co2s.inference.ray_run import predict_on_ray
+from co2s.inference.run import FUSED, Job, predict_here
 from co2s.inference.scene_maps import Outlines
 from co2s.inference.sources import Shard, find_sources
 from co2s.tool import tool
@@ -33,7 +35,9 @@ def main() -> None:
     sources = find_sources(args.input, output)
     mine = Shard.parse(args.shard, os.environ).of(sources)
     output.mkdir(parents=True, exist_ok=True)
-    outcome = predict_all(Predictor(job_of(args)), mine)
+    job = job_of(args)
+    run = partial(predict_on_ray, address=args.ray) if args.ray else predict_here
+    outcome = run(job, mine)
     print(outcome.sentence())
     sys.exit(1 if outcome.failed else 0)
 
@@ -80,6 +84,7 @@ def parse_args() -> argparse.Namespace:
     add("--precision", default="fp32", choices=("fp32", "bf16", "fp16"))
     add("--batch", type=int, default=0, help="windows at a time; default: TEST.WINDOW_BATCH")
     add("--shard", default="", help="I/N: the I-th of N parts; default: of a Slurm array's task")
+    add("--ray", nargs="?", const="auto", default="", metavar="ADDRESS", help="a running cluster's")
     add("opts", nargs="*", default=[], help="configuration, KEY VALUE pairs")
     args = parser.parse_args()
     if len(args.opts) % 2:

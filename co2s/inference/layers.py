@@ -28,10 +28,7 @@ class Wanted:
     def check(self, names: Sequence[str]) -> None:
         """ValueError where the students whose maps there will be do not suffice."""
         if len(names) < 2 and ("disagreement" in self.uncertainty or self.students):
-            raise ValueError(
-                "--disagreement and --maps compare two students; this model has one, or --student "
-                "names one of them."
-            )
+            raise ValueError("--disagreement and --maps compare two students; this model has one.")
 
 
 NO_MORE = Wanted()

@@ -61,9 +61,12 @@ class Predictor:
 
 def opened(job: Job) -> tuple[Network, Carried, Plan]:
     """The network of a job, the facts of its training, and how scenes become maps."""
-    cfg, model, carried = load_model(job.config_file, job.weights, (*job.opts, *_own(job)))
+    cfg, model, carried = load_model(job.config_file, job.weights, job.opts)
     if job.student not in (FUSED, *model.students):
         raise ValueError(f"--student {job.student}: there are {[FUSED, *model.students]}.")
+    if job.student != FUSED:
+        model.fusion = job.student
+    model.student_maps = job.maps or "disagreement" in job.wanted.uncertainty
     network = StudentsNetwork(model, len(carried.classes), job.tta)
     wanted = Wanted(
         job.wanted.uncertainty, job.wanted.probabilities, tuple(model.asked) if job.maps else ()
@@ -72,7 +75,7 @@ def opened(job: Job) -> tuple[Network, Carried, Plan]:
     made_by = {
         "weights": digest(Path(job.weights)),
         "student": job.student,
-        "fusion": cfg.MODEL.FUSION,
+        "fusion": model.fusion,
         "tta": job.tta,
         "precision": cfg.SOLVER.AMP.DTYPE if cfg.SOLVER.AMP.ENABLED else "fp32",
     }
@@ -88,13 +91,6 @@ def opened(job: Job) -> tuple[Network, Carried, Plan]:
         network=tuple(made_by.items()),
     )
     return network, carried, plan
-
-
-def _own(job: Job) -> list[Any]:
-    """The options that the job's switches stand for."""
-    every = job.maps or "disagreement" in job.wanted.uncertainty
-    student = [] if job.student == FUSED else ["MODEL.FUSION", job.student]
-    return ["MODEL.STUDENT_MAPS", every, *student]
 
 
 def digest(path: Path) -> str:
@@ -116,6 +112,11 @@ class Outcome:
         parts = [f"{self.made} scenes predicted", f"{self.left} were finished already"]
         lines = [f"  {scene}: {why}" for scene, why in failed.items()]
         return "\n".join([f"{', '.join(parts)}, {len(failed)} failed.", *lines])
+
+
+def predict_here(job: Job, sources: Sequence[Source]) -> Outcome:
+    """All scenes of a job in this process."""
+    return predict_all(Predictor(job), sources)
 
 
 def predict_all(predictor: Predictor, sources: Sequence[Source]) -> Outcome:
