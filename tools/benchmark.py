@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Measure speed and memory: benchmark.py data|load|train [--config-file FILE] [options] [KEY VALUE]
+"""Measure speed and memory: benchmark.py data|load|predict|train [options] [KEY VALUE]
 
 Tables are printed, of `train` JSON lines; --output FILE also writes every single figure as JSON.
 Each benchmark has its own options: benchmark.py data --help. Those that take several values
@@ -13,11 +13,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is not installed
 
-from benchmarks import data, load, train
+from benchmarks import data, load, predict, train
 from co2s.files import write_json
 from co2s.tool import tool
 
-BENCHMARKS = {"data": data, "load": load, "train": train}
+BENCHMARKS = {"data": data, "load": load, "predict": predict, "train": train}
 
 
 @tool

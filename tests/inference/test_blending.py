@@ -1,5 +1,6 @@
 """Windows blended into rows."""
 
+import pytest
 import torch
 
 from co2s.inference.blending import BlendedRows, slope
@@ -35,7 +36,8 @@ def test_the_blend_is_the_weighted_mean_of_all_windows():
 def test_weights_fall_towards_the_edges_and_are_never_nothing():
     weights = slope(10, 4)
     assert weights.tolist() == weights.flip(0).tolist()
-    assert weights[:4].tolist() == [0.125, 0.375, 0.625, 0.875]
+    assert weights[:4].tolist() == pytest.approx([0.0381, 0.3087, 0.6913, 0.9619], abs=1e-4)
+    assert (weights[:4] + weights[:4].flip(0)).tolist() == pytest.approx([1] * 4), "two make one"
     assert weights[4:6].tolist() == [1, 1]
 
 

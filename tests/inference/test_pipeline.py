@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from co2s.inference import blending
 from co2s.inference.loading import load_model
 from co2s.inference.network import StudentsNetwork, do, undo
 from co2s.inference.pipeline import predict_rows
 from co2s.inference.reading import Grid
 from co2s.inference.scene import Picture
+
+from .conftest import Brightness
 
 
 def predicted(scene, network, factor=1.0, window=16, stride=12, batch=3, smooth=False):
@@ -92,6 +95,34 @@ def test_one_window_is_what_the_predictor_says(weights, picture, scale):
     image = torch.from_numpy(scene.bands).permute(2, 0, 1)
     alone = model([{"image": image, "height": 20, "width": 21}])[0]
     torch.testing.assert_close(probs, alone["sem_seg"], rtol=1e-4, atol=1e-5)
+
+
+class Nearsighted(Brightness):
+    """Says the class of the mean around a pixel, for which a window's edge is black beyond."""
+
+    def logits(self, images):
+        return super().logits(torch.nn.functional.avg_pool2d(images.float(), 5, 1, 2))
+
+
+def seams(scene, offset):
+    """The share of pixels that keep their class when the windows begin elsewhere."""
+    moved = Picture("moved.png", scene.bands[offset:, offset:], scene.valid[offset:, offset:])
+    first, second = (
+        predicted(s, Nearsighted(), window=48, stride=24)[0].argmax(dim=0) for s in (scene, moved)
+    )
+    inside = (slice(offset, -8), slice(offset, -8))  # the scene's own edge is where it was
+    return (first[offset:, offset:][inside] == second[inside]).float().mean()
+
+
+@pytest.mark.parametrize("offset", [5, 12, 19])
+def test_windows_that_begin_elsewhere_make_the_same_map(offset, monkeypatch):
+    rng = np.random.default_rng(0)
+    blobs = rng.integers(0, 256, (12, 12, 3)).astype(np.uint8)
+    bands = np.kron(blobs, np.ones((20, 20, 1), np.uint8))
+    scene = Picture("blobs.png", bands, np.ones((240, 240), bool))
+    assert seams(scene, offset) > 0.995
+    monkeypatch.setattr(blending, "slope", lambda length, overlap: torch.ones(length))
+    assert seams(scene, offset) < 0.99, "a plain mean shows the edges of the windows"
 
 
 def test_eight_looks_are_the_mean_of_eight(weights):
