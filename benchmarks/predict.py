@@ -108,7 +108,7 @@ def measure(job: Job, scene: str, bare: int) -> dict[str, float]:
     predictor = Predictor(job)
     per_batch, batches, pixels = _bare(predictor, scene, bare)
     start = perf_counter()
-    predictor.predict(Source(scene, "map"), lambda done, total: None)
+    predictor.predict(Source(scene, "map"))
     seconds = perf_counter() - start
     return {
         "pixels": pixels,
@@ -167,7 +167,7 @@ def _shard(job: Job, scenes: Sequence[str], number: int, pipe: Any) -> None:
     pipe.send("ready")
     pipe.recv()
     for turn, scene in enumerate(scenes):
-        predictor.predict(Source(scene, f"map_{number}_{turn}"), lambda done, total: None)
+        predictor.predict(Source(scene, f"map_{number}_{turn}"))
     pipe.send("done")
 
 

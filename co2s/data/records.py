@@ -12,6 +12,7 @@ from co2s.structures import windows
 from .patterns import Parts, match_pattern
 from .reading.coco import Annotations, check_listed, load_annotations
 from .reading.io import image_size
+from .reading.vector import check_labelled, is_labelled
 from .spec import DatasetSpec
 from .splits import labeled_count, nested_choice, read_list
 
@@ -58,7 +59,7 @@ class DatasetFiles:
         """The validation records, labelled."""
         if self.spec.splits.folder is not None:
             return self._listed("val.txt", with_labels=True)
-        return [record for record, _ in self._found("val")]
+        return [record for record, _ in self._found("val") if "sem_seg_file_name" in record]
 
     def _listed(self, name: str, with_labels: bool | None) -> list[Record]:
         """with_labels: of every image, or of none; None: of those that have one."""
@@ -76,7 +77,8 @@ class DatasetFiles:
                         f"{path}: {image} has no label beside it, behind a space or a tab."
                     )
             records.append(record)
-        return list(self._cut(records))
+        found = self._cut(records)
+        return [record for record in found if not with_labels or "sem_seg_file_name" in record]
 
     def _found(self, role: str) -> list[tuple[Record, Parts]]:
         """Records and named parts of the files that the role ("train" or "val") selects."""
@@ -92,27 +94,41 @@ class DatasetFiles:
                 if label is not None:
                     record["sem_seg_file_name"] = str(self.root / label)
                 pairs.append((record, parts))
-        if self.spec.labels.file is not None:
-            images = [record["file_name"] for record, _ in pairs]
-            check_listed(
-                self._annotations(self.spec.labels.file), images, all_of_them=role == "val"
-            )
+        self._check_drawn([record for record, _ in pairs], role)
         return [(window, parts) for record, parts in pairs for window in self._cut([record])]
 
     def _label(self, image: str, parts: Parts) -> str | None:
         """The file with the image's classes, relative to the root; None where it has none."""
         assert self.spec.layout is not None
-        if self.spec.labels.file is not None:
+        if self.spec.labels.drawn_from is not None:
             return self._annotated(image)
         pattern = self.spec.layout.labels
         return None if pattern is None else pattern.format(**parts)
 
     def _annotated(self, image: str) -> str | None:
-        """The annotation file, if the dataset has one and it lists the image."""
-        file = self.spec.labels.file
-        if file is None or self._annotations(file).find(str(self.root / image)) is None:
+        """The file with the labels of all images, if there is one and it has any of this image."""
+        labels, path = self.spec.labels, str(self.root / image)
+        if labels.vector is not None:
+            return labels.vector if is_labelled(self._polygons(), self.spec, path) else None
+        if labels.file is None or self._annotations(labels.file).find(path) is None:
             return None
-        return file
+        return labels.file
+
+    def _check_drawn(self, records: list[Record], role: str) -> None:
+        """ValueError where the one file of labels does not fit the images of a role."""
+        labels, images = self.spec.labels, [record["file_name"] for record in records]
+        if labels.file is not None:
+            check_listed(self._annotations(labels.file), images, all_of_them=role == "val")
+        if labels.vector is not None:
+            labelled = ["sem_seg_file_name" in record for record in records]
+            check_labelled(self._polygons(), self.spec, images, labelled, role == "val")
+
+    def _polygons(self) -> str:
+        """The path of the polygons."""
+        path = self._existing_root() / str(self.spec.labels.vector)
+        if not path.is_file():
+            raise FileNotFoundError(f"The file of polygons {path} (labels.vector) is missing.")
+        return str(path)
 
     def _annotations(self, file: str) -> Annotations:
         path = self._existing_root() / file
@@ -146,7 +162,8 @@ class DatasetFiles:
         }
 
     def _cut(self, records: list[Record]) -> Iterator[Record]:
-        """Every record, or in its place its full windows, row by row."""
+        """Every record, or in its place its full windows, row by row; of polygons, a window that
+        has none of them is unlabelled."""
         layout = self.spec.layout
         if layout is None or layout.window is None:
             yield from records
@@ -159,7 +176,15 @@ class DatasetFiles:
                 if layout.cover or (top % side == 0 and left % side == 0):
                     image_id = f"{record['image_id']}@{top}_{left}"
                     window = (top, left, bottom - top, right - left)
-                    yield {**record, "image_id": image_id, "window": window}
+                    found = {**record, "image_id": image_id, "window": window}
+                    yield found if self._has_label(found) else _without_label(found)
+
+    def _has_label(self, record: Record) -> bool:
+        """Whether a record that may have a label keeps it, being a window."""
+        if self.spec.labels.vector is None or "sem_seg_file_name" not in record:
+            return True
+        path = record["sem_seg_file_name"]
+        return is_labelled(path, self.spec, record["file_name"], record["window"])
 
     def _existing_root(self) -> Path:
         if not self.root.is_dir():

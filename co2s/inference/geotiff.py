@@ -1,5 +1,6 @@
 """Products as Cloud-Optimised GeoTIFFs on the scene's grid, written row by row."""
 
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from co2s.data.reading.rasters import rasterio_window
 from co2s.optional import import_extra
 
 from .layers import Wanted
-from .products import CLASSES_TAG, NODATA, SCALE, MapClass, classes_as_text, product
+from .products import CLASSES_TAG, NODATA, SCALE, SCENE_TAG, MapClass, classes_as_text, product
 from .scene import Raster
 
 BLOCK = 512  # side of a tile, pixels; rows are handed on that many at a time
@@ -76,6 +77,8 @@ class StripFile:
     """A tiled GeoTIFF that takes rows as they come and writes them block by block."""
 
     def __init__(self, path: Path, scene: Raster, bands: int) -> None:
+        on_disk = Path(scene.path).is_file()
+        self._scene = os.path.abspath(scene.path) if on_disk else scene.path
         place = dict(scene.place)
         points = place.pop("gcps", None), place.get("crs")
         if points[0]:
@@ -119,7 +122,8 @@ class StripFile:
             self._file.scales, self._file.offsets = [1 / SCALE] * len(names), [0.0] * len(names)
         else:
             self._file.write_colormap(1, {c.value: (*c.color, 255) for c in classes})
-            self._file.update_tags(**{CLASSES_TAG: classes_as_text(classes)})
+            tags = {CLASSES_TAG: classes_as_text(classes), SCENE_TAG: self._scene}
+            self._file.update_tags(**tags)
         with gdal():
             self._file.close()
 

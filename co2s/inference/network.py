@@ -4,9 +4,12 @@ import itertools
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from co2s.modeling.meta_arch.students import Students
+
+from .export.onnx_file import OnnxModel
 
 MAIN = "sem_seg"  # the map that counts, as detectron2 calls it
 
@@ -48,6 +51,24 @@ class StudentsNetwork:
         parts = logits.split(self.num_classes)
         raw = {n: part.softmax(dim=0) for n, part in zip(self.names, parts, strict=True)}
         return self.model.combined(raw)
+
+
+class OnnxNetwork:
+    """An exported model: one prediction, on windows of one size."""
+
+    def __init__(self, model: OnnxModel) -> None:
+        self.model, self.names = model, [MAIN]
+        self.num_bands, self.num_classes = model.num_bands, len(model.classes)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Logarithms of the probabilities; images smaller than a window are filled up with 0."""
+        height, width = images.shape[-2:]
+        side = self.model.window
+        filled = F.pad(images, (0, side - width, 0, side - height))
+        return self.model(filled)[..., :height, :width].clamp(min=1e-12).log()
+
+    def maps(self, logits: Tensor) -> dict[str, Tensor]:
+        return {MAIN: logits.softmax(dim=0)}
 
 
 # Quarter turns, and whether the image is mirrored first.

@@ -9,7 +9,8 @@ from co2s.data.reading.rasters import opened
 
 NODATA = 255  # of every product: the scene has no valid pixel there
 SCALE = 254  # shares of 0 to 1 are stored as 0 to 254
-CLASSES_TAG = "CO2S_CLASSES"  # of a class map: its classes as JSON
+# Of a class map: its classes as JSON, and the path of its scene.
+CLASSES_TAG, SCENE_TAG = "CO2S_CLASSES", "CO2S_SCENE"
 KINDS = ("uncertainty", "probabilities", "global", "local")
 
 

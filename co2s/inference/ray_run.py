@@ -37,7 +37,7 @@ class Worker:
         if self._predictor.finished(source):
             return LEFT, ""
         try:
-            self._predictor.predict(source, lambda done, total: None)
+            self._predictor.predict(source)
             return MADE, ""
         except Exception as error:
             if not is_mendable(error):

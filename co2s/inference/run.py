@@ -14,15 +14,18 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from co2s.data.carried import Carried
 from co2s.errors import is_mendable
 
+from .export.onnx_file import OnnxModel
 from .layers import NO_MORE, Wanted
 from .loading import load_model
-from .network import Network, StudentsNetwork
+from .network import Network, OnnxNetwork, StudentsNetwork
 from .scene_maps import NO_OUTLINES, Outlines, Plan, is_finished, predict_scene
 from .sources import Source
 
 logger = logging.getLogger(__name__)
 
 FUSED = "fused"
+# Of an ONNX file's windows, as TEST.STRIDE_RATIO and TEST.WINDOW_BATCH are for checkpoints.
+STRIDE_RATIO, BATCH = 5 / 6, 4
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,10 @@ class Predictor:
     def finished(self, source: Source) -> bool:
         return is_finished(source, self.output, self.plan)
 
-    def predict(self, source: Source, seen: Callable[[int, int], None]) -> dict[str, Any]:
+    def predict(
+        self, source: Source, seen: Callable[[int, int], None] = lambda done, total: None
+    ) -> dict[str, Any]:
+        """Write the maps of a scene; returns the record that lies beside them."""
         return predict_scene(
             source, self.output, self.network, self.carried, self.plan, seen=seen, say=logger.info
         )
@@ -61,6 +67,8 @@ class Predictor:
 
 def opened(job: Job) -> tuple[Network, Carried, Plan]:
     """The network of a job, the facts of its training, and how scenes become maps."""
+    if job.weights.endswith(".onnx"):
+        return _opened_onnx(job)
     cfg, model, carried = load_model(job.config_file, job.weights, job.opts)
     if job.student not in (FUSED, *model.students):
         raise ValueError(f"--student {job.student}: there are {[FUSED, *model.students]}.")
@@ -91,6 +99,30 @@ def opened(job: Job) -> tuple[Network, Carried, Plan]:
         network=tuple(made_by.items()),
     )
     return network, carried, plan
+
+
+def _opened_onnx(job: Job) -> tuple[Network, Carried, Plan]:
+    """Of a file of tools/export.py, which is one prediction, at the scale of the training."""
+    if job.student != FUSED or job.tta or job.opts or job.config_file:
+        raise ValueError(
+            "An ONNX file is one prediction as it was exported: --student, --tta, --config-file, "
+            "--precision and KEY VALUE options are for checkpoints."
+        )
+    model = OnnxModel(job.weights)
+    wanted = Wanted(job.wanted.uncertainty, job.wanted.probabilities)
+    wanted.check([FUSED])
+    if job.maps:
+        raise ValueError("--maps: an ONNX file has no students of its own.")
+    plan = Plan(
+        window=model.window,
+        stride=max(int(model.window * STRIDE_RATIO), 1),
+        batch=job.batch or BATCH,
+        warp=job.warp,
+        wanted=wanted,
+        outlines=job.outlines,
+        network=(("weights", digest(Path(job.weights))),),
+    )
+    return OnnxNetwork(model), model.facts.carried, plan
 
 
 def digest(path: Path) -> str:

@@ -27,7 +27,7 @@ class ClassReasoning(nn.Module):
         pooled = F.avg_pool2d(x.flatten(0, 1), min(self.pool, h, w))
         ph, pw = pooled.shape[-2:]
         tokens = pooled.view(b, n, d, ph * pw).permute(0, 3, 1, 2).reshape(b * ph * pw, n, d)
-        tokens = torch.cat([tokens, guidance.expand(len(tokens), -1, -1)], dim=2)
+        tokens = torch.cat([tokens, guidance.expand(tokens.shape[0], -1, -1)], dim=2)
         tokens = self._transform(tokens)[..., : self.dim]
         maps = tokens.view(b, ph, pw, n, d).permute(0, 3, 4, 1, 2).reshape(b * n, d, ph, pw)
         return x + resize(maps, (h, w), align_corners=True).view(b, n, d, h, w)

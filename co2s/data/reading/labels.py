@@ -15,6 +15,7 @@ from .formats import is_raster
 from .io import cut, opened_label
 from .rasters import Window
 from .raw_mask import RawMask
+from .vector import read_polygons
 
 # Reads a window: raw values, and where there are any.
 ValueReader = Callable[[Window | None], tuple[np.ndarray, np.ndarray]]
@@ -26,11 +27,13 @@ def read_classes(
     """(H, W) uint8 class numbers of a mask or of its window, 255 = ignore.
 
     `image`: the image that it belongs to. A raster beside a raster is read on the image's grid, and
-    what it does not cover is ignored; of an annotation file it says whose outlines are meant.
+    what it does not cover is ignored; of one file for all images it says whose labels are meant.
     ValueError names the file and the values that the spec knows nothing of.
     """
     if spec.labels.encoding == "coco":
         return cut(read_annotated(path, spec, image), window)
+    if spec.labels.encoding == "vector":
+        return read_polygons(path, spec, image, window)
     with opened_values(path, spec, image) as read:
         values, known = read(window)
     decode = _from_colors if spec.labels.encoding == "color" else _from_numbers
@@ -50,16 +53,24 @@ def opened_values(
     (H, W, 3), and where there are any (H, W).
 
     `encoding`: another one than the spec's. What the header calls nodata counts as a value where
-    the spec declares it a class. An annotation file has the numbers of the classes themselves.
+    the spec declares it a class. What is drawn from one file for all images has the numbers of the
+    classes themselves.
     """
     encoding = encoding or spec.labels.encoding
     if encoding == "coco":
         drawn = read_annotated(path, spec, image)
-        yield lambda window: (cut(drawn, window), cut(drawn, window) != IGNORE_LABEL)
+        yield lambda window: _drawn(cut(drawn, window))
+        return
+    if encoding == "vector":
+        yield lambda window: _drawn(read_polygons(path, spec, image, window))
         return
     grid = image if image is not None and on_grid_of(path, image, spec) else None
     with opened_label(path, encoding, spec.labels.band, grid) as read:
         yield lambda window: _values(read(window), spec, encoding)
+
+
+def _drawn(classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return classes, classes != IGNORE_LABEL
 
 
 def _values(mask: RawMask, spec: DatasetSpec, encoding: str) -> tuple[np.ndarray, np.ndarray]:
@@ -132,7 +143,7 @@ def _narrowed(raw: np.ndarray) -> np.ndarray:
 def class_number(value: float, spec: DatasetSpec) -> int:
     """The class of a raw number, 255 for ignore, -1 for a number without a meaning."""
     labels = spec.labels
-    if labels.encoding == "coco":  # drawn as classes already
+    if labels.drawn_from is not None:  # drawn as classes already
         return int(value)
     if math.isnan(value):
         return IGNORE_LABEL if any(math.isnan(one) for one in labels.ignore) else -1

@@ -16,7 +16,7 @@ def header_remarks(path: str, spec: DatasetSpec, mask: bool = False) -> list[str
     They start with small letters and name no file: the same sentence of many files is one remark.
     ValueError names a file that cannot be read.
     """
-    if mask and spec.labels.encoding == "coco":
+    if mask and spec.labels.drawn_from is not None:
         return []
     raster = None if mask else spec.raster
     remarks = []

@@ -90,6 +90,8 @@ def load_classes(record: Record, spec: DatasetSpec, image: Pixels) -> np.ndarray
 
 def _cut_classes(path: str, spec: DatasetSpec, source: str, window: Window) -> np.ndarray:
     """The classes in a window; of other files than rasters the last ones stay in memory."""
+    if spec.labels.encoding == "vector":  # drawn on the image's own grid
+        return read_classes(path, spec, source, window)
     if spec.labels.encoding == "coco":
         entry = annotated(path, source)
         _check_sizes(path, (entry.height, entry.width), source, _size(source, spec.raster))

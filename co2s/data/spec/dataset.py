@@ -18,14 +18,19 @@ class ClassSpec:
     label_color: Color | None = None  # where the masks use another colour than the display
 
 
-# What each encoding reads beside `ignore`.
-_READ = {"index": {"offset", "map", "band"}, "color": set(), "coco": {"map", "file", "background"}}
+# What each encoding reads.
+_READ: dict[str, set[str]] = {
+    "index": {"offset", "map", "band", "ignore"},
+    "color": {"ignore"},
+    "coco": {"map", "file", "background", "ignore"},
+    "vector": {"vector", "column", "layer"},
+}
 
 
 @dataclass(frozen=True)
 class LabelSpec:
-    """How masks are written: as numbers ("index"), as RGB colours ("color"), or as the outlines of
-    a COCO annotation file ("coco").
+    """How masks are written: as numbers ("index"), as RGB colours ("color"), as the outlines of a
+    COCO annotation file ("coco"), or as polygons with a place on earth ("vector").
 
     A number becomes the class number + offset, or map[number] where a map is given. `ignore` holds
     numbers (NaN, too) or colours without a class; 255 is always one of them for numbers. `band`:
@@ -34,6 +39,9 @@ class LabelSpec:
     COCO: `file` is relative to the dataset's root; `map` and `ignore` are of category ids, without
     a map categories go by the names of the classes. `background`: the class of what nobody
     outlined; None: it is ignored.
+
+    Polygons: `vector` is a file relative to the dataset's root, with the classes, by name or
+    number, in `column`; `layer`: the one of several. What no polygon covers is ignored.
     """
 
     encoding: str
@@ -43,19 +51,33 @@ class LabelSpec:
     band: int | None = None
     file: str | None = None
     background: str | None = None
+    vector: str | None = None
+    column: str | None = None
+    layer: str | None = None
+
+    @property
+    def drawn_from(self) -> str | None:
+        """The one file that the masks of all images are drawn from; None: each has its own."""
+        return self.file or self.vector
 
     def __post_init__(self) -> None:
         if self.encoding not in _READ:
             known = ", ".join(f'"{name}"' for name in _READ)
             raise ValueError(f"labels.encoding must be one of {known}, found {self.encoding!r}.")
-        given = {"offset": self.offset != 0, "map": self.map is not None}
-        given |= {key: getattr(self, key) is not None for key in ("band", "file", "background")}
+        given = {"offset": self.offset != 0, "ignore": bool(self.ignore)}
+        optional = ("map", "band", "file", "background", "vector", "column", "layer")
+        given |= {key: getattr(self, key) is not None for key in optional}
         unread = [key for key, is_given in given.items() if is_given]
         unread = [key for key in unread if key not in _READ[self.encoding]]
         if unread:
             raise ValueError(f"labels.{unread[0]} has no meaning for encoding: {self.encoding}.")
         if self.encoding == "coco" and not self.file:
             raise ValueError("labels.file must name the annotation file of encoding: coco.")
+        if self.encoding == "vector" and not (self.vector and self.column):
+            raise ValueError(
+                "labels.vector must name the file of polygons, and labels.column the column of it "
+                f"that holds the classes; found {self.vector!r} and {self.column!r}."
+            )
         if self.band is not None and self.band < 1:
             raise ValueError(f"labels.band must be a band number from 1 on, found {self.band!r}.")
 
@@ -107,8 +129,8 @@ class DatasetSpec:
 
     @property
     def has_labels(self) -> bool:
-        """Whether its layout names masks or the dataset has an annotation file."""
-        return self.labels.file is not None or (
+        """Whether its layout names masks or one file holds the labels of all images."""
+        return self.labels.drawn_from is not None or (
             self.layout is not None and self.layout.labels is not None
         )
 
@@ -135,10 +157,11 @@ class DatasetSpec:
             return
         if self.layout is None:
             raise ValueError("give splits.folder (split lists) or layout (patterns of file names).")
-        if self.labels.file is not None and self.layout.labels is not None:
+        if self.labels.drawn_from is not None and self.layout.labels is not None:
+            key = "file" if self.labels.vector is None else "vector"
             raise ValueError(
-                "layout.labels and labels.file both say where the labels are: with encoding: coco "
-                "leave layout.labels away."
+                f"layout.labels and labels.{key} both say where the labels are: with encoding: "
+                f"{self.labels.encoding} leave layout.labels away."
             )
         if self.has_labels and not self.splits.fractions:
             raise ValueError("splits.fractions must name at least one split, such as 1_8.")

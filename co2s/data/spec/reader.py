@@ -43,7 +43,7 @@ def spec_from_dict(content: Any, folder: Path | None = None) -> DatasetSpec:
 
     Where it names neither classes nor labels, it is a pool of images to learn from without any.
     """
-    content = _with_pool(content)
+    content = _with_encoding(_with_pool(content))
     labels = content.get("labels") if isinstance(content, dict) else None
     encoding = labels.get("encoding") if isinstance(labels, dict) else None
     own: dict[type, dict[str, Convert]] = {
@@ -62,6 +62,14 @@ def _with_pool(content: Any) -> Any:
     if not isinstance(layout, dict) or "labels" in layout or "folder" in splits:
         return content
     return {**content, "classes": [], "labels": {"encoding": "index"}, "splits": splits}
+
+
+def _with_encoding(content: Any) -> Any:
+    """The content of a file, with the encoding that a file of polygons leaves no choice of."""
+    labels = content.get("labels") if isinstance(content, dict) else None
+    if not isinstance(labels, dict) or "vector" not in labels or "encoding" in labels:
+        return content
+    return {**content, "labels": {"encoding": "vector", **labels}}
 
 
 def _ignored(values: Any, where: str, encoding: Any) -> tuple:

@@ -52,7 +52,7 @@ class BeitViT(TimmViT):
         x = self.vit.patch_embed.proj(pad_to_multiple(images, self.patch_size))
         grid = (x.shape[2], x.shape[3])
         x = x.flatten(2).transpose(1, 2)
-        x = torch.cat([self.vit.cls_token.expand(len(x), -1, -1), x], dim=1)
+        x = torch.cat([self.vit.cls_token.expand(x.shape[0], -1, -1), x], dim=1)
         maps = {}
         biases = self.attn_bias(grid, len(self.vit.blocks))
         for i, (block, bias) in enumerate(zip(self.vit.blocks, biases, strict=True)):

@@ -99,7 +99,7 @@ class CLIPViT(Backbone):
         return maps
 
     def _embed(self, patches: Tensor, grid: tuple[int, int]) -> Tensor:
-        cls_token = self.visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
+        cls_token = self.visual.class_embedding.to(patches.dtype).expand(patches.shape[0], 1, -1)
         x = torch.cat([cls_token, patches], dim=1)
         positions = resize_positions(self.visual.positional_embedding, self.visual.grid_size, grid)
         return self.visual.ln_pre(x + positions.to(x.dtype))

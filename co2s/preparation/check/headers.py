@@ -12,6 +12,7 @@ from PIL import Image
 from co2s.data.reading.alignment import opened_mask
 from co2s.data.reading.coco import annotated
 from co2s.data.reading.formats import is_raster
+from co2s.data.reading.io import image_size
 from co2s.data.reading.labels import on_grid_of
 from co2s.data.reading.opening import open_picture
 from co2s.data.reading.pictures import picture_size
@@ -78,8 +79,8 @@ def try_header(
 ) -> tuple[Header | None, Problem | None]:
     """The header of an image or of its mask, as the reader sees it, or why there is none."""
     try:
-        if mask_of is not None and spec.labels.encoding == "coco":
-            return _from_outlines(path, mask_of), None
+        if mask_of is not None and spec.labels.drawn_from is not None:
+            return _from_outlines(path, mask_of, spec), None
         as_raster = is_raster(path, None if mask_of else spec.raster)
         header = (_from_raster if as_raster else _from_picture)(path, spec, mask_of is not None)
         remarks = header_remarks(path, spec, mask_of is not None)
@@ -121,9 +122,11 @@ def _from_picture(path: str, spec: DatasetSpec, mask: bool) -> Header:
         return Header(height, width, bands, dtype, kind, unused=unused)
 
 
-def _from_outlines(path: str, image: str) -> Header:
-    entry = annotated(path, image)
-    return Header(entry.height, entry.width, 1, "uint8", "outlines")
+def _from_outlines(path: str, image: str, spec: DatasetSpec) -> Header:
+    if spec.labels.encoding == "coco":
+        entry = annotated(path, image)
+        return Header(entry.height, entry.width, 1, "uint8", "outlines")
+    return Header(*image_size(image, spec.raster), 1, "uint8", "outlines")  # on the image's grid
 
 
 def unused_of_raster(source: Any, spec: DatasetSpec, mask: bool) -> Iterator[str]:

@@ -73,8 +73,8 @@ def measure(pair: Pair, spec: DatasetSpec, quick: bool = False) -> Measurement:
     """All figures of a pair. quick: the image's header only, and of a mask what samples need."""
     cv2.setNumThreads(1)
     image = ImageFacts(pair.image)
-    outlines = spec.labels.encoding == "coco"
-    mask = MaskFacts(pair.mask, pair.image if outlines else pair.mask) if pair.mask else None
+    shared = spec.labels.drawn_from is not None
+    mask = MaskFacts(pair.mask, pair.image if shared else pair.mask) if pair.mask else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of files without a place on earth
         image.header, image.problem = try_header(pair.image, spec)
@@ -223,7 +223,7 @@ class MaskCount:
 
 def _by_windows(pair: Pair, spec: DatasetSpec) -> bool:
     """Whether only the window that is asked for is read."""
-    return spec.labels.encoding != "coco" and is_raster(pair.mask or "", None)
+    return spec.labels.drawn_from is None and is_raster(pair.mask or "", None)
 
 
 @contextmanager

@@ -27,9 +27,10 @@ from .lists import (
     read_lists,
     shares,
 )
-from .masks import judge_masks, shifted
+from .masks import MaskFacts, judge_masks, shifted
 from .measure import Measurement, Pair, measure, pairs
 from .names import judge_class_names, judge_names
+from .polygons import judge_polygons
 from .report import ERROR, WARNING, Finding, Report, Shares, by_weight, plural
 from .statistics import BandStatistics, judge_scale, summaries
 
@@ -102,11 +103,17 @@ def _judged(
     images = list({result.image.path: result.image for result in reversed(measured)}.values())[::-1]
     masks = {(r.image.path, r.mask.path): r.mask for r in measured if r.mask is not None}
     findings = [*judge_images(images, spec), *judge_duplicates(images, lists)]
-    findings += judge_masks(list(masks.values()), spec)
+    findings += [*judge_masks(list(masks.values()), spec), *_about_polygons(masks, spec)]
     all_shares = [shares(entry, masks, len(spec.classes)) for entry in lists]
     if not NO_CLASSES & {finding.kind for finding in findings}:
         findings += [*judge_labels(all_shares, spec), *judge_shares(all_shares, spec)]
     return all_shares, findings
+
+
+def _about_polygons(
+    masks: Mapping[tuple[str, str], MaskFacts], spec: DatasetSpec
+) -> Iterator[Finding]:
+    return judge_polygons(spec, [pair for pair, mask in masks.items() if mask.problem is None])
 
 
 class _Statistics:
@@ -164,6 +171,7 @@ def _look(lists: list[SampleList], dataset: str, samples: int, end: float) -> It
     yield from judge_scale(spec)
     about_masks = list(judge_masks(list(masks.values()), spec))
     yield from about_masks
+    yield from _about_polygons(masks, spec)
     if NO_CLASSES & {finding.kind for finding in about_masks}:
         return
     all_shares = [shares(entry, masks, len(spec.classes)) for entry in some]

@@ -52,10 +52,10 @@ def from_spec(spec: DatasetSpec, root: Path) -> Source:
     layout, splits = spec.layout, spec.splits
     if layout is None:
         return from_patterns(root, "images/*", "labels/*")
-    if spec.labels.file is not None:
+    if spec.labels.drawn_from is not None:
         raise ValueError(
-            f"'{spec.name}' has its labels in one annotation file, and lists are made for masks: "
-            "choose its samples in the YAML file (splits: fractions, val, seed)."
+            f"'{spec.name}' has the labels of all images in one file, and lists are made for "
+            "masks: choose its samples in the YAML file (splits: fractions, val, seed)."
         )
     if layout.labels is None:
         raise ValueError(f"'{spec.name}' has no masks (layout.labels), so nothing can be labelled.")
