@@ -1,6 +1,7 @@
 """Products as Cloud-Optimised GeoTIFFs on the scene's grid, written row by row."""
 
 import os
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,26 @@ from .scene import Raster
 
 BLOCK = 512  # side of a tile, pixels; rows are handed on that many at a time
 CACHE = 64  # MB that GDAL may keep of the files it has open
+
+
+class NotWritten(OSError):
+    """A product cannot be written: there is no room, or no leave."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Any]:
+    """rasterio to write with; NotWritten where it fails, which rasterio tells of in many ways."""
+    with gdal() as rasterio:
+        try:
+            yield rasterio
+        except Exception as error:
+            if not type(error).__module__.startswith("rasterio"):
+                raise
+            free = shutil.disk_usage(path.parent).free
+            why = error.__cause__ or error
+            raise NotWritten(
+                f"{path.parent}: the maps cannot be written ({why}); {free / 1e6:.0f} MB are free."
+            ) from error
 
 
 @contextmanager
@@ -83,7 +104,8 @@ class StripFile:
         points = place.pop("gcps", None), place.get("crs")
         if points[0]:
             place.pop("crs")
-        with gdal() as rasterio, warnings.catch_warnings():
+        self._path = path
+        with writing(path) as rasterio, warnings.catch_warnings():
             # A scene without a place has a map without one.
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
             self._file = rasterio.open(
@@ -108,7 +130,7 @@ class StripFile:
 
     def _write(self, rows: np.ndarray) -> None:
         window = rasterio_window((self._row, 0, *rows.shape[1:]))
-        with gdal():
+        with writing(self._path):
             self._file.write(rows, window=window)
         self._row += rows.shape[1]
 
@@ -124,13 +146,13 @@ class StripFile:
             self._file.write_colormap(1, {c.value: (*c.color, 255) for c in classes})
             tags = {CLASSES_TAG: classes_as_text(classes), SCENE_TAG: self._scene}
             self._file.update_tags(**tags)
-        with gdal():
+        with writing(self._path):
             self._file.close()
 
 
 def to_cog(source: Path, target: Path, is_classes: bool) -> None:
     """Write a GeoTIFF anew as a Cloud-Optimised one, with overviews."""
-    with gdal():
+    with writing(target):
         import_extra("rasterio.shutil", "geo").copy(
             source, target, driver="COG", COMPRESS="DEFLATE", BLOCKSIZE=BLOCK, STATISTICS="NO",
             OVERVIEW_RESAMPLING="MODE" if is_classes else "AVERAGE", BIGTIFF="IF_SAFER",

@@ -15,6 +15,7 @@ from co2s.data.carried import Carried
 from co2s.errors import is_mendable
 
 from .export.onnx_file import OnnxModel
+from .geotiff import NotWritten
 from .layers import NO_MORE, Wanted
 from .loading import load_model
 from .network import Network, OnnxNetwork, StudentsNetwork
@@ -191,5 +192,5 @@ def _predict(predictor: Predictor, source: Source) -> None:
 
 def ends_everything(error: BaseException) -> bool:
     """Whether an error would meet every other scene, too: the output cannot be written."""
-    codes = (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
-    return isinstance(error, OSError) and error.errno in codes
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
+    return full or isinstance(error, NotWritten)

@@ -144,6 +144,31 @@ def test_a_full_disk_ends_the_run(predict, scenes, tmp_path, monkeypatch, stops)
     assert not [*(tmp_path / "out").iterdir()]
 
 
+FULL = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+import runpy
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("most", [3_000, 60_000])
+def test_what_the_disk_refuses_is_said_of_the_output(weights, tmp_path, most):
+    bands = np.random.default_rng(0).integers(0, 256, (3, 300, 300)).astype(np.uint8)
+    scene = write_raster(tmp_path / "scene.tif", bands)
+    command = [sys.executable, "-c", FULL, str(most), TOOL, "--weights", weights(TOY)]
+    command += ["--input", scene, "--output", tmp_path / "out", "--probabilities"]
+    done = subprocess.run(
+        [str(part) for part in command],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "the maps cannot be written" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not [*(tmp_path / "out").iterdir()]
+
+
 KILLED = """
 import os, sys
 from co2s.inference import scene_maps
