@@ -24,7 +24,7 @@ from co2s.data.carried import KEY, Carried, CarriedClass
 from co2s.engine import load_cfg
 from co2s.inference.layers import Wanted
 from co2s.inference.reading import Grid, read_work
-from co2s.inference.run import Job, Predictor
+from co2s.inference.run import FUSED, Job, Predictor
 from co2s.inference.scene import open_scene
 from co2s.inference.scene_maps import Outlines
 from co2s.inference.sources import Source
@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sides", nargs="+", type=int, default=[1000], help="of scenes, pixels")
     parser.add_argument("--shards", nargs="+", type=int, default=[1], help="processes at a time")
     parser.add_argument("--weights", default="", help="of a trained model; default: a random one")
+    parser.add_argument("--student", default=FUSED, help="whose map")
     parser.add_argument("--classes", type=int, default=6, help="of the random model")
     parser.add_argument("--bare", type=int, default=15, help="batches that the bare model answers")
     parser.add_argument("--polygons", default="gpkg", choices=("", "gpkg", "geojson", "parquet"))
@@ -79,6 +80,7 @@ def job_of(args: argparse.Namespace, folder: Path) -> Job:
         weights=weights,
         output=str(folder / "maps"),
         opts=(*opts, *args.opts) if args.weights else tuple(opts),
+        student=args.student,
         wanted=Wanted(("confidence",)),
         outlines=Outlines(args.polygons, args.min_area),
     )

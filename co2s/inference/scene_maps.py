@@ -22,6 +22,7 @@ from .layers import NO_MORE, Wanted, pixels_of
 from .network import Network
 from .pictures import Pictures
 from .pipeline import predict_rows
+from .polygons import write_polygons
 from .products import NODATA, MapClass, product
 from .reading import Grid
 from .scene import Picture, Raster, Scale, open_scene, scale_of
@@ -158,8 +159,6 @@ def _fill(
 def _outlines(class_map: Path, plan: Plan) -> Path:
     """Polygons of the class map, with its mean confidence where that was asked for."""
     path = class_map.with_suffix(f".{plan.outlines.format}")
-    from .polygons import write_polygons
-
     sure = "confidence" in plan.wanted.uncertainty
     write_polygons(
         class_map,

@@ -11,7 +11,7 @@ from co2s.data.reading.rasters import opened
 from co2s.data.spec import RasterSpec, ScaleSpec
 from co2s.inference.layers import NO_MORE, UNSURE, Wanted, disagreement, entropy
 from co2s.inference.products import band_named, product, read_classes
-from co2s.inference.scene_maps import Plan, is_finished, predict_scene
+from co2s.inference.scene_maps import Outlines, Plan, is_finished, predict_scene
 from co2s.inference.sources import Source
 from tests.geo import CRS, rasterio, write_raster
 
@@ -265,3 +265,32 @@ def test_crs_is_that_of_the_scene(scene, tmp_path):
     run(scene[0], tmp_path / "out")
     with rasterio.open(tmp_path / "out" / "scene.tif") as file:
         assert file.crs == rasterio.CRS.from_string(CRS)
+
+
+@pytest.mark.parametrize("kind", ["gpkg", "geojson", "parquet"])
+def test_polygons_lie_beside_the_map_and_fill_it(scene, tmp_path, kind):
+    path, _ = scene
+    outlines = Outlines(kind, min_area=4.0)
+    run(path, tmp_path / "out", Wanted(("confidence",)), outlines=outlines)
+    record = record_of(tmp_path / "out", "scene")
+    assert f"scene.{kind}" in record["files"]
+    if kind != "parquet":
+        import pyogrio.raw
+        import shapely
+
+        meta, _, shapes, _ = pyogrio.raw.read(tmp_path / "out" / f"scene.{kind}")
+        assert {"class", "value", "area", "confidence"} <= {*meta["fields"]}
+        assert shapely.area(shapely.from_wkb(shapes)).sum() == pytest.approx(49 * 69)
+    assert is_finished(
+        Source(str(path), "scene"),
+        tmp_path / "out",
+        plan(Wanted(("confidence",)), outlines=outlines),
+    )
+
+
+def test_a_photograph_has_no_polygons(tmp_path):
+    import cv2
+
+    cv2.imwrite(str(tmp_path / "in.png"), np.zeros((20, 20, 3), np.uint8))
+    with pytest.raises(ValueError, match="is a picture: polygons"):
+        run(tmp_path / "in.png", tmp_path / "out", outlines=Outlines("gpkg"))
