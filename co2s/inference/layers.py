@@ -37,7 +37,7 @@ NO_MORE = Wanted()
 def pixels_of(rows: Rows, wanted: Wanted) -> dict[str, Tensor]:
     """uint8 pixels (bands, r, W) by product: "map", "uncertainty", "probabilities", students."""
     main, hole = rows.maps[MAIN], torch.from_numpy(~rows.valid)
-    found = {"map": main.argmax(dim=0, keepdim=True).to(torch.uint8)}
+    found = {"map": top_class(main)[None]}
     if wanted.uncertainty:
         found["uncertainty"] = _shares(
             torch.stack([_unsure(kind, rows.maps) for kind in wanted.uncertainty])
@@ -45,9 +45,21 @@ def pixels_of(rows: Rows, wanted: Wanted) -> dict[str, Tensor]:
     if wanted.probabilities:
         found["probabilities"] = _shares(main)
     for name in wanted.students:
-        found[name] = rows.maps[f"{MAIN}_{name}"].argmax(dim=0, keepdim=True).to(torch.uint8)
+        found[name] = top_class(rows.maps[f"{MAIN}_{name}"])[None]
     for pixels in found.values():
         pixels.masked_fill_(hole, NODATA)
+    return found
+
+
+def top_class(probs: Tensor) -> Tensor:
+    """The most probable class of probabilities (N, r, W), uint8; the first of equal ones.
+
+    `argmax` over the first dimension takes as long as a small network does.
+    """
+    best, found = probs[0].clone(), torch.zeros(probs.shape[1:], dtype=torch.uint8)
+    for number, values in enumerate(probs[1:], start=1):
+        found.masked_fill_(values > best, number)
+        torch.maximum(best, values, out=best)
     return found
 
 

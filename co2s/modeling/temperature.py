@@ -48,9 +48,10 @@ def tempered(probs: Tensor, temperature: float) -> Tensor:
     powers = probs.pow(1 / temperature)
     result = powers / powers.sum(dim=0).clamp(min=torch.finfo(probs.dtype).tiny)
     # Two classes may differ by less than a power can tell: then the first one would win.
-    top = probs.argmax(dim=0, keepdim=True)
-    moved = result.argmax(dim=0, keepdim=True) != top
-    if moved.any():
+    lower = probs < probs.amax(dim=0, keepdim=True)
+    if (lower & (result == result.amax(dim=0, keepdim=True))).any():
+        top = probs.argmax(dim=0, keepdim=True)
+        moved = result.argmax(dim=0, keepdim=True) != top
         above = torch.nextafter(result.amax(dim=0, keepdim=True), result.new_tensor(2.0))
         result.scatter_(0, top, torch.where(moved, above, result.gather(0, top)))
     return result

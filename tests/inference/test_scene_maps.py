@@ -9,7 +9,7 @@ import torch
 from co2s.data.carried import Carried
 from co2s.data.reading.rasters import opened
 from co2s.data.spec import RasterSpec, ScaleSpec
-from co2s.inference.layers import NO_MORE, UNSURE, Wanted, disagreement, entropy
+from co2s.inference.layers import NO_MORE, UNSURE, Wanted, disagreement, entropy, top_class
 from co2s.inference.products import band_named, product, read_classes
 from co2s.inference.scene_maps import Outlines, Plan, is_finished, predict_scene
 from co2s.inference.sources import Source
@@ -259,6 +259,12 @@ def test_a_photograph_becomes_a_palette_and_an_overlay(tmp_path):
     assert np.abs(overlay - (colors.astype(int) + bands) / 2).max() <= 1
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"scene_confidence.png", "scene_probability_5.png", "scene_local.png"} <= written
+
+
+def test_the_top_class_is_the_first_of_the_largest():
+    probs = torch.randint(0, 4, (7, 30, 40), generator=torch.Generator().manual_seed(0)) / 4
+    expected = [min(range(7), key=lambda c: (-pixel[c], c)) for pixel in probs.flatten(1).T]
+    assert top_class(probs).flatten().tolist() == expected
 
 
 def test_crs_is_that_of_the_scene(scene, tmp_path):
