@@ -1,6 +1,6 @@
 """Windows blended into rows: what a network says counts less towards the edges of its windows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import pi
 
 import torch
@@ -35,34 +35,42 @@ class BlendedRows:
         self._across = _sums({(left, right) for _, left, _, right in boxes}, width, self._columns)
         tops = sorted({(top, bottom) for top, _, bottom, _ in boxes})
         self._down = _sums(tops, tops[-1][1], self._rows)
-        self._sum = torch.zeros(channels, 0, width)
+        self._sum = torch.zeros(channels, bottom - top, width)
         self.first = 0  # row that `_sum` begins with
 
+    @property
+    def held(self) -> int:
+        """Rows that there is room for."""
+        return self._sum.shape[1]
+
     def add(self, box: Box, values: Tensor) -> None:
-        """Values (channels, h, w) of a window."""
+        """Values (channels, h, w) of a window; what lies above it must have been let go."""
         top, left, bottom, right = box
-        missing = bottom - self.first - self._sum.shape[1]
-        if missing > 0:
-            more = torch.zeros(self.channels, missing, self.width)
-            self._sum = torch.cat([self._sum, more], dim=1)
         weights = self._rows[:, None] * self._columns
         part = self._sum[:, top - self.first : bottom - self.first, left:right]
         part.addcmul_(values, weights)
 
-    def complete(self, stop: int) -> Tensor | None:
-        """The blended rows (channels, r, width) up to row `stop`, which are let go; None: none."""
-        count = stop - self.first
-        if count <= 0:
-            return None
-        missing = count - self._sum.shape[1]
-        if missing > 0:  # no window with anything valid lies there
-            more = torch.zeros(self.channels, missing, self.width)
-            self._sum = torch.cat([self._sum, more], dim=1)
-        total = self._down[self.first : stop, None] * self._across
-        rows = self._sum[:, :count] / total
-        self._sum = self._sum[:, count:].clone()
-        self.first = stop
-        return rows
+    def complete(self, stop: int, most: int) -> Iterator[Tensor]:
+        """The blended rows (channels, r, width) up to row `stop`, at most `most` at a time.
+
+        They are let go: what is handed out holds until the next piece is asked for.
+        """
+        start = self.first
+        while self.first < stop:
+            end = min(stop, self.first + most)
+            place = self.first - start
+            if place >= self.held:  # no window with anything valid lies there
+                yield torch.zeros(self.channels, end - self.first, self.width)
+            else:
+                end = min(end, start + self.held)
+                total = self._down[self.first : end, None] * self._across
+                yield self._sum[:, place : end - start].div_(total)
+            self.first = end
+        gone, room = min(max(stop - start, 0), self.held), self.held
+        if gone:
+            kept = self._sum[:, gone:].clone()
+            self._sum[:, : room - gone] = kept
+            self._sum[:, room - gone :] = 0
 
 
 def _sums(places: object, length: int, weights: Tensor) -> Tensor:

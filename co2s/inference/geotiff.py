@@ -19,7 +19,7 @@ from .products import CLASSES_TAG, NODATA, SCALE, SCENE_TAG, MapClass, classes_a
 from .scene import Raster
 
 BLOCK = 512  # side of a tile, pixels; rows are handed on that many at a time
-CACHE = 64  # MB that GDAL may keep of the files it has open
+CACHE = 32  # MB that GDAL may keep of the files it has open
 
 
 class NotWritten(OSError):
@@ -42,11 +42,20 @@ def writing(path: Path) -> Iterator[Any]:
             ) from error
 
 
+def bound_memory() -> None:
+    """Let GDAL keep little of what it reads: by itself it takes a share of the machine's memory.
+
+    It asks once, when it reads first; where the user has set GDAL_CACHEMAX that counts.
+    """
+    os.environ.setdefault("GDAL_CACHEMAX", str(CACHE))
+
+
 @contextmanager
 def gdal() -> Iterator[Any]:
-    """rasterio with GDAL's memory bounded: by itself it takes a share of the machine's."""
+    """rasterio with GDAL's memory bounded, and no files of its own beside what it writes."""
+    bound_memory()
     rasterio = import_extra("rasterio", "geo")
-    with rasterio.Env(GDAL_CACHEMAX=CACHE, GDAL_PAM_ENABLED=False):
+    with rasterio.Env(GDAL_PAM_ENABLED=False):
         yield rasterio
 
 
@@ -115,29 +124,28 @@ class StripFile:
             )  # fmt: skip
         if points[0]:
             self._file.gcps = points
-        self._held: list[np.ndarray] = []
+        self._held = np.empty((bands, min(BLOCK, scene.size[0]), scene.size[1]), np.uint8)
         self._count, self._row = 0, 0
 
     def add(self, pixels: np.ndarray) -> None:
         """The next rows (bands, r, W) uint8."""
-        self._held.append(pixels)
-        self._count += pixels.shape[1]
-        if self._count >= BLOCK:
-            rows = np.concatenate(self._held, axis=1)
-            whole = self._count // BLOCK * BLOCK
-            self._write(rows[:, :whole])
-            self._held, self._count = [rows[:, whole:].copy()], self._count - whole
+        while pixels.shape[1]:
+            taken = min(pixels.shape[1], self._held.shape[1] - self._count)
+            self._held[:, self._count : self._count + taken] = pixels[:, :taken]
+            self._count, pixels = self._count + taken, pixels[:, taken:]
+            if self._count == self._held.shape[1]:
+                self._write()
 
-    def _write(self, rows: np.ndarray) -> None:
-        window = rasterio_window((self._row, 0, *rows.shape[1:]))
+    def _write(self) -> None:
+        rows = self._held[:, : self._count]
         with writing(self._path):
-            self._file.write(rows, window=window)
-        self._row += rows.shape[1]
+            self._file.write(rows, window=rasterio_window((self._row, 0, *rows.shape[1:])))
+        self._row, self._count = self._row + self._count, 0
 
     def close(self, names: Sequence[str], classes: Sequence[MapClass] | None) -> None:
         """classes: of a class map; None: the bands hold shares."""
         if self._count:
-            self._write(np.concatenate(self._held, axis=1))
+            self._write()
         for number, name in enumerate(names, start=1):
             self._file.set_band_description(number, name)
         if classes is None:

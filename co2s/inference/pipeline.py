@@ -15,7 +15,7 @@ from .reading import Grid, Work, read_work
 from .resampling import Back
 from .scene import Scene
 
-PIECE = 2**23  # numbers that are turned into maps at a time
+PIECE = 2**19  # numbers that are turned into maps at a time
 AHEAD = 3  # batches that wait on either side of the network
 
 
@@ -48,32 +48,30 @@ def predict_rows(
     channels = network.num_classes * len(network.names)
     blended = BlendedRows(grid.boxes, grid.size[1], channels, stride)
     back, valid = Back(grid.scene, grid.size), _Valid()
+    most = max(PIECE // (channels * max(grid.size[1], grid.scene[1])), 1)
+
+    def finished(stop: int) -> Iterator[Rows]:
+        """The rows of the scene that the blended ones up to a row complete."""
+        for piece in blended.complete(stop, most):
+            start = back.made
+            rows = back.add(piece)
+            if rows is not None:
+                known = valid.take(rows.shape[1])
+                yield Rows(start, network.maps(rows), known)
+
     for work, logits in answered:
         valid.add(work.valid)
-        if logits is not None:
-            for box, values in zip(work.boxes, logits, strict=True):
-                blended.add(box, values)
-            seen(len(work.boxes))
-        yield from _finished(blended.complete(work.stop), back, valid, network)
+        for box, values in zip(work.boxes, () if logits is None else logits, strict=True):
+            yield from finished(box[0])  # windows come row by row: none reaches above this one
+            blended.add(box, values)
+        yield from finished(work.stop)
+        seen(len(work.boxes))
 
 
 def _answers(read: Iterator[Work], network: Network) -> Iterator[tuple[Work, Tensor | None]]:
     for work in read:
         logits = None if work.images is None else network.logits(work.images).float()
         yield work, logits
-
-
-def _finished(rows: Tensor | None, back: Back, valid: "_Valid", network: Network) -> Iterator[Rows]:
-    """The rows of the scene that blended rows complete, in pieces that fit in memory."""
-    if rows is None:
-        return
-    step = max(PIECE // (rows.shape[0] * max(rows.shape[2], back.scene[1])), 1)
-    for piece in rows.split(step, dim=1):
-        start = back.made
-        logits = back.add(piece)
-        if logits is not None:
-            known = valid.take(logits.shape[1])
-            yield Rows(start, network.maps(logits), known)
 
 
 class _Valid:

@@ -15,7 +15,7 @@ from co2s.data.carried import Carried
 from co2s.errors import is_mendable
 
 from .export.onnx_file import OnnxModel
-from .geotiff import NotWritten
+from .geotiff import NotWritten, bound_memory
 from .layers import NO_MORE, Wanted
 from .loading import load_model
 from .network import Network, OnnxNetwork, StudentsNetwork
@@ -51,6 +51,7 @@ class Predictor:
 
     def __init__(self, job: Job) -> None:
         """ValueError or FileNotFoundError for what the user can mend."""
+        bound_memory()
         self.output = Path(job.output)
         self.network, self.carried, self.plan = opened(job)
 

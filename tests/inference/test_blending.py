@@ -7,23 +7,24 @@ from co2s.inference.blending import BlendedRows, slope
 from co2s.structures import windows
 
 
-def blend(height, width, size, stride, values):
+def blend(height, width, size, stride, values, most=100):
     """All windows through BlendedRows, row by row; also the most rows that it held."""
     boxes = windows(height, width, size, stride)
     rows = BlendedRows(boxes, width, 2, stride)
     parts, held = [], 0
     for number, box in enumerate(boxes):
         rows.add(box, values(box))
-        held = max(held, rows._sum.shape[1])
+        held = max(held, rows.held)
         stop = boxes[number + 1][0] if number + 1 < len(boxes) else height
-        parts.append(rows.complete(stop))
-    return torch.cat([part for part in parts if part is not None], dim=1), held
+        parts += [part.clone() for part in rows.complete(stop, most)]
+    return torch.cat(parts, dim=1), held
 
 
-def test_the_blend_is_the_weighted_mean_of_all_windows():
+@pytest.mark.parametrize("most", [1, 3, 100])
+def test_the_blend_is_the_weighted_mean_of_all_windows(most):
     height, width, size, stride = 37, 29, 12, 8
     drawn = {box: torch.randn(2, 12, 12) for box in windows(height, width, size, stride)}
-    found, held = blend(height, width, size, stride, drawn.__getitem__)
+    found, held = blend(height, width, size, stride, drawn.__getitem__, most)
     total, count = torch.zeros(2, height, width), torch.zeros(height, width)
     weights = slope(12, 4)[:, None] * slope(12, 4)
     for (top, left, bottom, right), values in drawn.items():
@@ -50,9 +51,11 @@ def test_where_all_windows_agree_the_blend_is_what_they_say():
 def test_rows_that_no_window_was_added_to_are_zero():
     boxes = windows(40, 8, 8, 8)
     rows = BlendedRows(boxes, 8, 1, 8)
+    parts = [part.clone() for part in rows.complete(boxes[4][0], 7)]
     rows.add(boxes[4], torch.ones(1, 8, 8))
-    found = rows.complete(40)
+    parts += [part.clone() for part in rows.complete(40, 7)]
+    found = torch.cat(parts, dim=1)
     assert found.shape == (1, 40, 8)
     assert found[:, :32].abs().max() == 0
     assert found[:, 32:].min() == 1
-    assert rows.complete(40) is None
+    assert [*rows.complete(40, 7)] == []
