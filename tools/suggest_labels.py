@@ -17,10 +17,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from co2s.d2 import setup_logger
-from co2s.inference.contact_sheet import find_scenes
-from co2s.inference.suggestion_files import write_suggestions
-from co2s.inference.suggestion_windows import find_maps
-from co2s.inference.suggestions import Suggestions, suggest
+from co2s.inference.suggestions.contact_sheet import find_scenes
+from co2s.inference.suggestions.files import write_suggestions
+from co2s.inference.suggestions.ranking import Suggestions, suggest
+from co2s.inference.suggestions.windows import find_maps
 from co2s.tool import tool
 
 

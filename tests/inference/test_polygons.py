@@ -14,8 +14,8 @@ import pyproj  # noqa: E402
 from rasterio import Affine  # noqa: E402
 from rasterio.features import rasterize  # noqa: E402
 
-from co2s.inference import features, strips  # noqa: E402
-from co2s.inference.polygons import write_polygons  # noqa: E402
+from co2s.inference.polygons import features, strips  # noqa: E402
+from co2s.inference.polygons.writing import write_polygons  # noqa: E402
 from co2s.inference.products import (  # noqa: E402
     CLASSES_TAG,
     NODATA,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from co2s.inference.components import label_components
-from co2s.inference.sieve import sieved
+from co2s.inference.polygons.components import label_components
+from co2s.inference.polygons.sieve import sieved
 
 NODATA = 255
 

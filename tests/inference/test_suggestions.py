@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from co2s.data.reading.vector_file import layers_of, read_features
-from co2s.inference.contact_sheet import LINE, SIDE, find_scenes
-from co2s.inference.suggestion_files import write_suggestions
-from co2s.inference.suggestion_windows import find_maps, measure_windows, open_maps
-from co2s.inference.suggestions import normalised_ranks, rarity, suggest
+from co2s.inference.suggestions.contact_sheet import LINE, SIDE, find_scenes
+from co2s.inference.suggestions.files import write_suggestions
+from co2s.inference.suggestions.ranking import normalised_ranks, rarity, suggest
+from co2s.inference.suggestions.windows import find_maps, measure_windows, open_maps
 
 from ..geo import CRS, write_raster
 from ..vectors import pixels, shapely, write_vector

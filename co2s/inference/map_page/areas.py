@@ -14,9 +14,9 @@ from co2s.data.reading.vector_file import layers_of
 from co2s.files import write_whole
 from co2s.optional import import_extra
 
-from ..footprints import COLUMN
-from ..qgis import add_domain, style
-from ..suggestion_files import SUGGESTED
+from ..suggestions.files import SUGGESTED
+from ..suggestions.footprints import COLUMN
+from ..suggestions.qgis import add_domain, style
 from .files import MapFiles
 from .parts import Size, View, places
 

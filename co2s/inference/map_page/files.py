@@ -12,9 +12,10 @@ import numpy as np
 
 from co2s.data.reading.rasters import opened
 
+from ..geotiff import gdal
 from ..layers import UNSURE
 from ..products import MapClass, classes_of, product
-from .layers import PaletteLayer, SceneLayer, class_palette, gdal, share_palette
+from .layers import PaletteLayer, SceneLayer, class_palette, share_palette
 from .parts import Size, places
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,6 @@
 """The layers of the page: the scene in its colours, classes and shares in those of a palette."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,8 +14,9 @@ from co2s.data.reading.rasters import (
 )
 from co2s.data.reading.scaling import Limits, to_bytes
 from co2s.data.spec.raster import RGB_BANDS, RasterSpec
-from co2s.optional import LateModule, import_extra
+from co2s.optional import LateModule
 
+from ..geotiff import gdal
 from ..products import NODATA, SCALE, MapClass
 from .coarse import CoarseCopy
 from .parts import Part, Size
@@ -25,15 +25,7 @@ matplotlib = LateModule("matplotlib")
 
 LARGE = 2**24  # pixels of a scene without overviews, from which on it is not read at once
 SAMPLES, SAMPLE = 8, 64  # windows in each direction that percentiles come from; their side, pixels
-CACHE = 128 * 2**20  # bytes that GDAL keeps of the tiles it has decoded
 STRETCH = (2, 98)  # percentiles of other than 8-bit values that become 0 and 255
-
-
-@contextmanager
-def gdal() -> Iterator[None]:
-    """GDAL's memory bounded: by itself it takes a share of the machine's."""
-    with import_extra("rasterio", "geo").Env(GDAL_CACHEMAX=CACHE, GDAL_PAM_ENABLED=False):
-        yield
 
 
 class Layer(Protocol):

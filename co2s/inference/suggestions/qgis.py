@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree as xml
 
-from .products import MapClass
+from ..products import MapClass
 
 VERSION = "3.28.0"  # of the form of the style, which later ones read too
 DOMAIN = "classes"

@@ -16,8 +16,8 @@ from heapq import heapify, heappop, heappush
 
 import numpy as np
 
+from ..products import NODATA
 from .components import first_pixels, label_components
-from .products import NODATA
 
 
 def sieved(strips: Iterable[np.ndarray], min_pixels: int) -> Iterator[np.ndarray]:

@@ -10,7 +10,7 @@ from co2s.data.reading.polygons import is_empty_class
 from co2s.data.reading.vector_file import layers_of, read_features
 from co2s.optional import import_extra
 
-from .suggestion_windows import ClassMap
+from .windows import ClassMap
 
 COLUMN = "class"  # of the layers that suggestions are labelled in
 Place = tuple[int, int, int, int]  # row, column, height, width in pixels

@@ -8,7 +8,7 @@ import numpy as np
 
 from co2s.data.reading.rasters import opened, raster_errors, rasterio_window
 
-from .products import NODATA
+from ..products import NODATA
 
 # Pixels of a strip. Not rows: a strip of a wide scene takes no more memory than one of a narrow.
 STRIP = 2**22

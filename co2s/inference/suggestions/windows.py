@@ -16,7 +16,7 @@ from co2s.data.reading.rasters import opened, raster_errors
 from co2s.optional import import_extra
 from co2s.structures import windows
 
-from .products import KINDS, NODATA, SCALE, SCENE_TAG, MapClass, band_named, classes_of, product
+from ..products import KINDS, NODATA, SCALE, SCENE_TAG, MapClass, band_named, classes_of, product
 
 SUFFIXES = (".tif", ".tiff")
 # Bands that say how unsure the model is; where there is neither, what confidence leaves.

@@ -10,9 +10,9 @@ import numpy as np
 from co2s.data.reading.rasters import opened
 from co2s.optional import import_extra
 
+from ..products import NODATA, SCALE, band_named, classes_of
 from .components import label_components
 from .outlines import outlines
-from .products import NODATA, SCALE, band_named, classes_of
 from .rings import Rings, concatenated, simplified
 from .sieve import sieved
 from .stitching import Component, Pieces, Unfinished

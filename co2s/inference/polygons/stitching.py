@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..products import NODATA
 from .lines import Line, joined, lines_of, simple
 from .outlines import passing
-from .products import NODATA
 from .rings import Rings
 from .strips import Strip
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .products import NODATA
+from ..products import NODATA
 from .rings import Rings
 from .strips import Strip
 

@@ -11,9 +11,9 @@ from co2s.data.reading.rasters import opened, rasterio_window
 from co2s.data.spec import RasterSpec, ScaleSpec
 from co2s.optional import import_extra
 
-from .products import NODATA, MapClass
-from .suggestion_windows import ClassMap
-from .suggestions import Suggestion, Suggestions
+from ..products import NODATA, MapClass
+from .ranking import Suggestion, Suggestions
+from .windows import ClassMap
 
 SIDE, GAP, LINE = 160, 8, 18  # of a picture, between pictures, of a line of text, pixels
 COLUMNS = 3

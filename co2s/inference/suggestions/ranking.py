@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..geotiff import gdal
 from .footprints import Footprints
-from .geotiff import gdal
-from .suggestion_windows import ClassMap, MapWindows, measure_windows, open_maps, parts_of
+from .windows import ClassMap, MapWindows, measure_windows, open_maps, parts_of
 
 RARITY = "rarity"
 LEAST_VALID = 0.5  # share of a window's pixels that must have a class

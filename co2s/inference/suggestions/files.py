@@ -20,7 +20,7 @@ from co2s.optional import import_extra
 from .contact_sheet import contact_sheet
 from .footprints import COLUMN
 from .qgis import add_domain, style
-from .suggestions import Suggestions
+from .ranking import Suggestions
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from .products import NODATA
+from ..products import NODATA
 
 
 def label_components(classes: np.ndarray) -> tuple[np.ndarray, int]:

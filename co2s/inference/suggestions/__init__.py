@@ -1,0 +1,1 @@
+"""What to label next: windows of maps, ranked, and their files for QGIS."""
