@@ -17,10 +17,11 @@ import torch
 import yaml
 
 from co2s.config import get_co2s_cfg
-from co2s.d2 import DatasetCatalog, MetadataCatalog
+from co2s.d2 import META_ARCH_REGISTRY, DatasetCatalog, MetadataCatalog
 from co2s.data import catalog
 from co2s.engine import load_cfg
 from co2s.engine.report import options
+from co2s.modeling.meta_arch import Method, Pretraining
 
 
 @pytest.fixture
@@ -79,6 +80,44 @@ def write_given(cfg, path):
 def random_batch():
     """A function (batch, size, num_classes, seed, views) -> a Batch of `co2s.structures`."""
     return make_batch
+
+
+METHODS = sorted(
+    name
+    for name, kind in META_ARCH_REGISTRY
+    if issubclass(kind, Method) and not issubclass(kind, Pretraining)
+)
+
+
+@pytest.fixture(params=METHODS)
+def any_method(request):
+    """Every registered method of segmentation, one after another."""
+    return request.param
+
+
+@pytest.fixture
+def method_batch():
+    """A function (cfg, seed) -> a random batch with the views that the configured method wants."""
+
+    def draw(cfg, seed=0):
+        views = META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE).views(cfg)
+        return make_batch(seed=seed, views=views.strong if views else 0)
+
+    return draw
+
+
+@pytest.fixture
+def eager():
+    """A function (cfg) that has every method learn from its first pseudo-label on."""
+
+    def set_keys(cfg):
+        for node in cfg.MODEL.values():
+            if "CLASS_THRESHOLDS" in (node if isinstance(node, dict) else ()):
+                node.THRESHOLD = 0.0
+        cfg.MODEL.DWL.WARMUP = cfg.MODEL.U2PL.WARMUP = 0
+        cfg.MODEL.U2PL.ANCHOR_PROBABILITY = 0.0
+
+    return set_keys
 
 
 @pytest.fixture

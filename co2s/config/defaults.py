@@ -88,7 +88,7 @@ def _add_model(cfg: CN) -> None:
     cfg.MODEL.GLOBAL = _student("CLIPViT", "ViT-B-16-quickgelu", [0, 4, 11], "TextPrototypes")
     cfg.MODEL.LOCAL = _student("TimmViT", DINOV3, [2, 7, 11], "LearnableQueries")
 
-    cfg.MODEL.EMA_DECAY = 0.0  # above 0: moving averages of the students predict; often 0.99
+    cfg.MODEL.EMA_DECAY = 0.0  # above 0: averages of students predict; not given: the method's
     cfg.MODEL.EMA_LABELS = True  # they also make the pseudo-labels, as in UniMatch V2
     cfg.MODEL.FUSION = "confidence"  # of several students: or "mean", or the name of one
     cfg.MODEL.STUDENT_MAPS = True  # also return each student's own map at inference

@@ -30,6 +30,7 @@ class Alarms:
     must not pass for its best.
     """
 
+    filters: bool = True  # whether the method has a threshold that could let too many through
     best: float = 0.0  # agreement
     recent: list[float] = field(default_factory=list)  # agreement of the last periods
     lasting: dict[str, int] = field(default_factory=dict)  # periods in a row that a thing was so
@@ -73,7 +74,8 @@ class Alarms:
 
     def _coverage(self, found: Scalars, student: str) -> Iterator[tuple[str, str]]:
         coverage = found[f"coverage/{student}"]
-        for edge, words in ((0, "nothing is learned from them"), (1, "the threshold filters none")):
+        edges = ((0, "nothing is learned from them"), (1, "the threshold filters none"))
+        for edge, words in edges if self.filters else ():
             kind = f"coverage {edge} {student}"
             if self._lasts(kind, abs(coverage - edge) <= COVERAGE_EDGE):
                 yield (

@@ -79,6 +79,7 @@ def _resolve(cfg: CfgNode, given: Given, training: bool, resume: bool) -> list[s
         cfg.MODEL.NUM_CLASSES = num_classes(cfg)
     for name in cfg.MODEL.STUDENTS:
         settle(cfg.MODEL[name.upper()])
+    notes += _average(cfg, given)
     notes += _fit_crop(cfg, given)
     if training:
         META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE).views(cfg)  # refuses what it cannot be
@@ -124,6 +125,16 @@ def _is_student(cfg: CfgNode, name: str) -> bool:
     return name.isidentifier() and "GUIDANCE" in cfg.MODEL.get(name.upper(), {})
 
 
+def _average(cfg: CfgNode, given: Given) -> list[str]:
+    """MODEL.EMA_DECAY as the method has it, where nobody gave it."""
+    method = cfg.MODEL.META_ARCHITECTURE
+    decay = META_ARCH_REGISTRY.get(method).ema_decay
+    if not decay or "MODEL.EMA_DECAY" in given:
+        return []
+    cfg.MODEL.EMA_DECAY = decay
+    return [f"MODEL.EMA_DECAY {decay}: {method} labels and predicts by averages."]
+
+
 def _fit_crop(cfg: CfgNode, given: Given) -> list[str]:
     """Round a crop that nobody gave to whole patches of the last student: 512 becomes 518 for
     DINOv2's of 14 pixels. One that is given stays, and each student pads it."""
@@ -146,6 +157,7 @@ def _schedule(cfg: CfgNode, given: Given) -> list[str]:
     file's before its base's. What counts stands in MAX_ITER; EPOCHS is 0 afterwards.
     """
     epoch = iterations_per_epoch(cfg)  # also finds out now, not later, that data are missing
+    META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE).set_periods(cfg, epoch)
     epochs, cfg.SOLVER.EPOCHS = cfg.SOLVER.EPOCHS, 0
     if not epochs:
         return []

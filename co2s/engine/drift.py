@@ -23,9 +23,12 @@ class Drift(HookBase):
     period is lost where a run is resumed; nothing is trained on it.
     """
 
-    def __init__(self, method: Any, class_names: Sequence[str], period: int) -> None:
+    def __init__(
+        self, method: Any, class_names: Sequence[str], period: int, filters: bool = True
+    ) -> None:
+        """filters: whether the method keeps only some of its pseudo-labels."""
         self.method, self.class_names, self.period = method, class_names, period
-        self.alarms = Alarms()
+        self.alarms = Alarms(filters)
 
     def after_step(self) -> None:
         done = self.trainer.iter + 1

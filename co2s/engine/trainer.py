@@ -168,7 +168,8 @@ class SemiSupervisedTrainer(TrainerBase):
         check_trackers(cfg)
         chosen_on = cfg.DATASETS.VAL or cfg.DATASETS.TEST
         result = [hooks.IterationTimer(), hooks.LRScheduler(self.optimizer, self.scheduler)]
-        result.append(Drift(self.method, declared_classes(cfg).names, LOG_PERIOD))
+        names, filters = declared_classes(cfg).names, len(self.method.thresholds) > 0
+        result.append(Drift(self.method, names, LOG_PERIOD, filters))
         result += [RecentScalars(), BadFilesFound(cfg.OUTPUT_DIR, LOG_PERIOD)]
         if comm.is_main_process():
             result.append(Snapshots(self.method, lambda: self._trainer.batches, cfg))

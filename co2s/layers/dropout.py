@@ -28,6 +28,33 @@ def channel_dropout(
     return dropped
 
 
+def complementary_dropout(
+    one: dict[str, Tensor],
+    two: dict[str, Tensor],
+    seeds: Sequence[int],
+    stream: int = 0,
+    spared: float = 0.5,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Each channel of the maps (B, C, h, w) of two views is kept in one of them, and doubled there.
+
+    The factors of the two are m and 2 - m, m in {0, 2} with equal chances. Maps of as many channels
+    share theirs. An item is spared with that probability: all its factors are 1. Seeds and streams
+    as in `channel_dropout`. (UniMatch V2, Yang et al., arXiv 2410.10777.)
+    """
+    generators = [torch.Generator().manual_seed((s + stream * SALT) % 2**63) for s in seeds]
+    whole = torch.stack([torch.rand(1, generator=g) < spared for g in generators])
+    factors: dict[int, Tensor] = {}
+    first, second = {}, {}
+    for name, x in one.items():
+        channels = x.shape[1]
+        if channels not in factors:
+            drawn = torch.stack([torch.rand(channels, generator=g) < 0.5 for g in generators])
+            factors[channels] = torch.where(whole, 1.0, 2.0 * drawn)
+        scale = factors[channels].to(x.device, x.dtype, non_blocking=True)[:, :, None, None]
+        first[name], second[name] = x * scale, two[name] * (2 - scale)
+    return first, second
+
+
 def check_dropout(p: float, name: str = "FEATURE_DROPOUT") -> float:
     """p; ValueError, with the name of the key, unless a share of the channels is kept."""
     if not 0 <= p < 1:

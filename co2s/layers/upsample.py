@@ -30,4 +30,6 @@ class Upsample(nn.Module):
         split = x.shape[1]
         maps = F.conv2d(x, conv.weight[:, :split], padding=1)
         shared = F.conv2d(skip, conv.weight[:, split:], padding=1)
-        return relu(norm((maps.unflatten(0, (skip.shape[0], -1)) + shared.unsqueeze(1)).flatten(0, 1)))
+        return relu(
+            norm((maps.unflatten(0, (skip.shape[0], -1)) + shared.unsqueeze(1)).flatten(0, 1))
+        )

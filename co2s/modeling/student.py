@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from co2s.d2 import Backbone, CfgNode
@@ -14,10 +15,11 @@ from co2s.layers import resize
 
 from .backbone import DENSE, build_backbone, padded_size, settle
 from .backbone.extra_bands import extend_statistics
+from .backbone.features import pad_to_multiple
 from .execution import autocast, compile_student, precisions, recompute
 from .guidance import FROM_CHECKPOINT, TextPrototypes, build_guidance
 from .guidance.text import wanted_record
-from .heads import build_head, check_guidance
+from .heads import Head, Hidden, Layers, build_head, check_guidance, checked
 from .metadata import declared_classes, num_bands, num_classes
 
 logger = logging.getLogger(__name__)
@@ -67,10 +69,44 @@ class Student(nn.Module):
         every pixel keeps its place. With `logits_size` they are squeezed onto the image instead,
         by way of a square of that side, as in the authors' release (section 8).
         """
-        dtype = self.precisions.get("head")
-        maps = maps if dtype else {name: x.float() for name, x in maps.items()}
-        with autocast(self.pixel_mean, dtype):
-            logits = self.head(maps, self.guidance()).float()
+        with autocast(self.pixel_mean, self.precisions.get("head")):
+            logits = self.head(self._given(maps), self.guidance()).float()
+        return self._to_pixels(logits, size)
+
+    def hidden(self, maps: dict[str, Tensor]) -> Hidden:
+        """What the last layers of the decoder read; "feature" (B, D, h', w') is its last map.
+
+        It covers the padded image. ValueError for a decoder that is no `Head`.
+        """
+        with autocast(self.pixel_mean, self.precisions.get("head")):
+            return self.decoder.hidden(self._given(maps), self.guidance())
+
+    def classify(self, hidden: Hidden, size: Sequence[int], layers: Layers | None = None) -> Tensor:
+        """What `hidden` gives -> logits (B, N, H, W), as `decode`; layers: instead of its own."""
+        with autocast(self.pixel_mean, self.precisions.get("head")):
+            logits = self.decoder.classify(hidden, layers).float()
+        return self._to_pixels(logits, size)
+
+    def at_cells(self, x: Tensor, size: Sequence[int]) -> Tensor:
+        """Values (B, C, H, W) of an image's pixels at the cells of its feature, of a size (h', w').
+
+        Each cell has the value of the pixel at its centre, and 0 where that is padding.
+        """
+        x = pad_to_multiple(x, self.backbone.size_divisibility)
+        return F.interpolate(x, tuple(size), mode="nearest-exact")
+
+    @property
+    def decoder(self) -> Head:
+        return checked(self.head)
+
+    def _given(self, maps: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The maps in the type that the decoder takes."""
+        if self.precisions.get("head"):
+            return maps
+        return {name: x.float() for name, x in maps.items()}
+
+    def _to_pixels(self, logits: Tensor, size: Sequence[int]) -> Tensor:
+        """Logits at the decoder's size -> (B, N, H, W)."""
         if self.logits_size:
             logits = resize(logits, (self.logits_size, self.logits_size), align_corners=False)
             return resize(logits, size, align_corners=False)

@@ -33,6 +33,15 @@ def pseudo_label_loss(
     return (loss * pseudo.kept(threshold)).sum() / count
 
 
+def weighted_loss(logits: Tensor, pseudo: PseudoLabel, weight: Tensor, count: Tensor) -> Tensor:
+    """Cross entropy times the weight of its pixel, summed over valid ones, divided by `count`.
+
+    Logits (B, N, H, W); weight (B, H, W), bool or a number; confidence plays no part.
+    """
+    loss = F.cross_entropy(logits.float(), pseudo.label, reduction="none")
+    return (loss * weight * pseudo.valid).sum() / count
+
+
 def stability_masks(
     logits_a: Tensor, logits_b: Tensor, valid: Tensor, threshold: float
 ) -> tuple[Tensor, Tensor]:

@@ -87,3 +87,8 @@ def test_what_it_remembers_goes_on():
     other.load_state_dict(alarms.state_dict())
     assert said(other, 5, start=300, agreement=0.4) == said(alarms, 5, start=300, agreement=0.4)
     assert not said(Alarms(), 5, start=300, agreement=0.4)
+
+
+def test_a_method_without_a_threshold_is_not_told_that_it_filters_none():
+    assert said(Alarms(), PATIENCE, coverage=1.0)
+    assert not said(Alarms(filters=False), PATIENCE, coverage=1.0)

@@ -46,6 +46,40 @@ def test_what_is_given_is_not_overridden(toy_cfg, complete, opts, expected):
     assert epochs(toy_cfg, complete, *opts) == expected
 
 
+@pytest.mark.parametrize(("given", "expected"), [([], 6), ([4], 4)])
+def test_a_method_s_periods_are_epochs(toy_cfg, complete, given, expected):
+    for method, key in (("DWL", "PERIOD"), ("U2PL", "WARMUP")):
+        opts = ["MODEL.META_ARCHITECTURE", method]
+        opts += [f"MODEL.{method}.{key}", *given] if given else []
+        assert complete(toy_cfg, *opts, training=True).MODEL[method][key] == expected
+    opts = ["MODEL.META_ARCHITECTURE", "U2PL", "MODEL.U2PL.WARMUP", 0]
+    assert complete(toy_cfg, *opts, training=True).MODEL.U2PL.WARMUP == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "expected"),
+    [
+        ("U2PL", [], 0.99),
+        ("UniMatchV2", [], 0.996),
+        ("UniMatchV2", [0.9], 0.9),
+        ("UniMatchV2", [0.0], 0.0),
+        ("WSCL", [], 0.0),
+    ],
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_a_method_that_lives_by_an_average_has_one(
+    toy_cfg, complete, method, given, expected, training
+):
+    notes = []
+    opts = ["MODEL.META_ARCHITECTURE", method]
+    opts += ["MODEL.EMA_DECAY", *given] if given else []
+    cfg = complete(toy_cfg, *opts, training=training, notes=notes)
+    assert expected == cfg.MODEL.EMA_DECAY
+    assert any(f"EMA_DECAY {expected}: {method}" in note for note in notes) == (
+        bool(expected) and not given
+    )
+
+
 def test_epochs_and_steps_in_one_place_contradict_each_other(toy_cfg, complete):
     with pytest.raises(ValueError, match=r"both SOLVER.EPOCHS 3 and SOLVER.MAX_ITER 5"):
         epochs(toy_cfg, complete, "SOLVER.EPOCHS", 3, "SOLVER.MAX_ITER", 5)

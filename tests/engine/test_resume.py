@@ -86,8 +86,10 @@ def test_a_fresh_run_does_not_know_the_best_of_another(cfg, train, scripted):
     assert nothing.keeper.best is None, "and the last model is reported, not a best one of before"
 
 
-def test_an_averaged_teacher_goes_on_exactly(cfg, train):
-    cfg.MODEL.META_ARCHITECTURE = "FixMatch"
+@pytest.mark.parametrize("method", ["DWL", "FixMatch", "U2PL"])
+def test_averages_and_memories_go_on_exactly(cfg, train, eager, method):
+    eager(cfg)
+    cfg.MODEL.META_ARCHITECTURE = method
     cfg.MODEL.EMA_DECAY = 0.9
     cfg.TEST.EVAL_PERIOD = 0
     cfg.SOLVER.MAX_ITER = 6
@@ -98,7 +100,7 @@ def test_an_averaged_teacher_goes_on_exactly(cfg, train):
     for (name, a), b in zip(
         whole.method.state_dict().items(), resumed.method.state_dict().values(), strict=True
     ):
-        torch.testing.assert_close(a, b, atol=1e-7, rtol=0, msg=name)
+        assert torch.equal(a, b), name
 
 
 def test_the_trainer_calls_the_method_after_every_step(cfg, train):

@@ -13,9 +13,11 @@ from co2s.structures import Views
 
 
 @pytest.fixture
-def cfg(toy_cfg):
+def cfg(toy_cfg, eager):
+    eager(toy_cfg)
     toy_cfg.SOLVER.MAX_ITER, toy_cfg.SOLVER.IMS_PER_BATCH = 4, 4
-    toy_cfg.MODEL.FIXMATCH.THRESHOLD = toy_cfg.MODEL.UNIMATCH.THRESHOLD = 0.5
+    for node in ("CO2S", "FIXMATCH", "UNIMATCH"):
+        toy_cfg.MODEL[node].THRESHOLD = 0.5
     toy_cfg.TEST.PANELS, toy_cfg.TEST.CALIBRATE = 0, False
     return toy_cfg
 
@@ -45,7 +47,8 @@ def assert_close(one, other, atol=1e-5, but=()):
         torch.testing.assert_close(value, other[name], atol=atol, rtol=0, msg=name)
 
 
-@pytest.mark.parametrize("method", ["Co2S", "UniMatch", "FixMatch", "OnlySup"])
+# Of WSCL and U2PL the percentiles are of what passes together.
+@pytest.mark.parametrize("method", ["Co2S", "UniMatch", "FixMatch", "OnlySup", "UniMatchV2", "DWL"])
 def test_two_batches_are_one_step(cfg, train, method):
     cfg.MODEL.META_ARCHITECTURE = method
     found = []
@@ -60,12 +63,17 @@ def test_two_batches_are_one_step(cfg, train, method):
         for name, series in found[0][1].items():
             values, others = ([v for v, _ in s] for s in (series, losses[name]))
             assert values == pytest.approx(others, abs=1e-5), name
-    if method == "Co2S":
-        assert losses["loss_stability_local"][-1][0] > 0, "an empty term proves nothing"
+    terms = {"Co2S": "stability", "UniMatchV2": "strong1", "DWL": "strong"}
+    if method in terms:
+        found = losses[f"loss_{terms[method]}_local"]
+        assert found[-1][0] > 0, "an empty term proves nothing"
 
 
-def test_two_processes_equal_one_with_two_batches(cfg, run_processes):
-    runs = []
+@pytest.mark.parametrize("method", ["Co2S", "DWL", "U2PL", "UniMatchV2", "WSCL"])
+def test_two_processes_equal_one_with_two_batches(cfg, run_processes, method):
+    cfg.MODEL.META_ARCHITECTURE, runs = method, []
+    if method in ("U2PL", "WSCL"):
+        cfg.SOLVER.IMS_PER_BATCH = 2  # so that the same items pass together
     for processes, parts in ((2, 1), (1, 2)):
         cfg.SOLVER.ACCUMULATE = parts
         output = run_processes(cfg, processes)

@@ -10,13 +10,14 @@ from co2s.d2 import CfgNode, ShapeSpec, configurable
 from co2s.layers import ASPP, conv_norm_relu, resize
 
 from ..backbone.features import DENSE, SKIP_SHALLOW
+from .base import Head, Hidden, Layers
 from .build import HEAD_REGISTRY
 
 UPSAMPLING = 4  # as the guided decoder: a ViT's maps are all at 1/16, its logits at 1/4
 
 
 @HEAD_REGISTRY.register()
-class DeepLabV3PlusHead(nn.Module):
+class DeepLabV3PlusHead(Head):
     """ASPP on the dense map, joined by the shallow skip, classified pixel by pixel.
 
     Of the configuration it reads HEAD.DIM, HEAD.DILATIONS and the second of HEAD.SKIP_DIMS, the
@@ -46,6 +47,7 @@ class DeepLabV3PlusHead(nn.Module):
             conv_norm_relu(dim + skip_dim, dim, 3), conv_norm_relu(dim, dim, 3)
         )
         self.predict = nn.Conv2d(dim, num_classes, 1)
+        self.feature_dim = dim
 
     @classmethod
     def from_config(
@@ -59,10 +61,16 @@ class DeepLabV3PlusHead(nn.Module):
             "skip_dim": cfg.HEAD.SKIP_DIMS[1],
         }
 
-    def forward(self, maps: dict[str, Tensor], guidance: None = None) -> Tensor:
-        """Maps (B, C, h, w) of the backbone -> logits (B, N, 4h, 4w)."""
+    def hidden(self, maps: dict[str, Tensor], guidance: Tensor | None = None) -> Hidden:
+        """Maps (B, C, h, w) of the backbone -> the feature (B, D, 4h, 4w)."""
         h, w = maps[DENSE].shape[-2:]
         parts = self.spatial(maps[DENSE]), self.project_shallow(maps[SKIP_SHALLOW])
         size = (UPSAMPLING * h, UPSAMPLING * w)
         x = torch.cat([resize(part, size, align_corners=False) for part in parts], dim=1)
-        return self.predict(self.fuse(x))
+        return {"feature": self.fuse(x)}
+
+    def classifier(self) -> dict[str, nn.Module]:
+        return {"predict": self.predict}
+
+    def classify(self, hidden: Hidden, layers: Layers | None = None) -> Tensor:
+        return (layers or self.classifier())["predict"](hidden["feature"])

@@ -11,16 +11,18 @@ from co2s.d2 import CfgNode, ShapeSpec, configurable
 from co2s.layers import ClassReasoning, ResidualASPP, Upsample
 
 from ..backbone.features import DENSE, SKIP_DEEP, SKIP_SHALLOW
+from .base import Head, Hidden, Layers
 from .build import HEAD_REGISTRY
 
 GUIDANCE_DIM = 128  # of the projected class vectors that join the class tokens
 
 
 @HEAD_REGISTRY.register()
-class GuidedMaskHead(nn.Module):
+class GuidedMaskHead(Head):
     """Similarity -> spatial reasoning -> class reasoning -> two upsamplings (method section 2).
 
-    From the similarity on, every class is a one-channel map of its own, in a batch of B*N.
+    From the similarity on, every class is a one-channel map of its own, in a batch of B*N. The
+    feature of a pixel is therefore that of all its classes, one after another.
     """
 
     uses_guidance = True
@@ -30,6 +32,7 @@ class GuidedMaskHead(nn.Module):
         self,
         *,
         input_shape: dict[str, ShapeSpec],
+        num_classes: int,
         dim: int = 128,
         embed_gain: float = 1.0,
         dilations: Sequence[int] = (6, 12, 18),
@@ -54,6 +57,7 @@ class GuidedMaskHead(nn.Module):
         self.up1 = Upsample(dim, up_dims[0], skip_dims[0])
         self.up2 = Upsample(up_dims[0], up_dims[1], skip_dims[1])
         self.predict = nn.Conv2d(up_dims[1], 1, 3, padding=1)
+        self.feature_dim = num_classes * up_dims[1]
 
     @classmethod
     def from_config(
@@ -62,6 +66,7 @@ class GuidedMaskHead(nn.Module):
         node = cfg.HEAD
         return {
             "input_shape": input_shape,
+            "num_classes": num_classes,
             "dim": node.DIM,
             "embed_gain": node.EMBED_GAIN,
             "dilations": node.DILATIONS,
@@ -72,8 +77,9 @@ class GuidedMaskHead(nn.Module):
             "skip_dims": node.SKIP_DIMS,
         }
 
-    def forward(self, maps: dict[str, Tensor], guidance: Tensor) -> Tensor:
-        """Maps (B, C, h, w) of the backbone, class vectors (N, C_t) -> logits (B, N, 4h, 4w)."""
+    def hidden(self, maps: dict[str, Tensor], guidance: Tensor | None = None) -> Hidden:
+        """Maps (B, C, h, w) of the backbone, class vectors (N, C_t) -> feature (B, N*D, 4h, 4w)."""
+        assert guidance is not None
         guidance = F.normalize(guidance.to(maps[DENSE].dtype), dim=1)
         similarity = torch.einsum("bchw,nc->bnhw", F.normalize(maps[DENSE], dim=1), guidance)
         b, n = similarity.shape[:2]
@@ -84,4 +90,14 @@ class GuidedMaskHead(nn.Module):
             x = layer(x, tokens)
         x = self.up1(x.flatten(0, 1), F.relu(self.project_deep(maps[SKIP_DEEP])))
         x = self.up2(x, F.relu(self.project_shallow(maps[SKIP_SHALLOW])))
-        return self.predict(x).view(b, n, *x.shape[-2:])
+        return {"feature": x.reshape(b, -1, *x.shape[-2:])}
+
+    def classifier(self) -> dict[str, nn.Module]:
+        return {"predict": self.predict}
+
+    def classify(self, hidden: Hidden, layers: Layers | None = None) -> Tensor:
+        """One mask for each class, all by the same layer."""
+        x = hidden["feature"]
+        by_class = x.reshape(-1, self.predict.in_channels, *x.shape[-2:])
+        masks = (layers or self.classifier())["predict"](by_class)
+        return masks.view(len(x), -1, *x.shape[-2:])

@@ -8,11 +8,12 @@ from torch import Tensor, nn
 from co2s.d2 import CfgNode, ShapeSpec, configurable
 
 from ..backbone.features import DENSE
+from .base import Head, Hidden, Layers
 from .build import HEAD_REGISTRY
 
 
 @HEAD_REGISTRY.register()
-class LinearHead(nn.Module):
+class LinearHead(Head):
     """One 1 x 1 convolution on the dense map.
 
     It uses no class vectors: GUIDANCE.NAME must be NoGuidance.
@@ -24,6 +25,7 @@ class LinearHead(nn.Module):
     def __init__(self, *, channels: int, num_classes: int):
         super().__init__()
         self.predict = nn.Conv2d(channels, num_classes, 1)
+        self.feature_dim = channels
 
     @classmethod
     def from_config(
@@ -37,6 +39,12 @@ class LinearHead(nn.Module):
         self.predict.weight.copy_(weight[..., None, None])
         self.predict.bias.copy_(bias)  # type: ignore[union-attr]
 
-    def forward(self, maps: dict[str, Tensor], guidance: None = None) -> Tensor:
-        """Maps (B, C, h, w) of the backbone -> logits (B, N, h, w)."""
-        return self.predict(maps[DENSE])
+    def hidden(self, maps: dict[str, Tensor], guidance: Tensor | None = None) -> Hidden:
+        """The dense map (B, C, h, w) of the backbone is the feature."""
+        return {"feature": maps[DENSE]}
+
+    def classifier(self) -> dict[str, nn.Module]:
+        return {"predict": self.predict}
+
+    def classify(self, hidden: Hidden, layers: Layers | None = None) -> Tensor:
+        return (layers or self.classifier())["predict"](hidden["feature"])

@@ -9,11 +9,12 @@ from co2s.d2 import ShapeSpec
 from co2s.layers import resize
 
 from ..backbone.features import DENSE, SKIP_DEEP, SKIP_SHALLOW
+from .base import Head, Hidden, Layers, checked
 
 MAPS = (SKIP_SHALLOW, SKIP_DEEP, DENSE)
 
 
-class LinearPath(nn.Module):
+class LinearPath(Head):
     """The logits of a decoder plus those of one linear layer on all three maps of the backbone.
 
     The layer starts at zero, so that the student starts as it would without it. It is not part of
@@ -29,6 +30,31 @@ class LinearPath(nn.Module):
 
     def forward(self, maps: dict[str, Tensor], guidance: Tensor | None = None) -> Tensor:
         """Maps (B, C, h, w), class vectors (N, C_t) -> logits (B, N, h', w') as the decoder's."""
-        logits = self.decoder(maps, guidance)
-        linear = self.linear(torch.cat([maps[name] for name in MAPS], dim=1))
-        return logits + resize(linear, logits.shape[-2:], align_corners=False)
+        return self._added(self.decoder(maps, guidance), _joined(maps), self.linear)
+
+    def hidden(self, maps: dict[str, Tensor], guidance: Tensor | None = None) -> Hidden:
+        """The feature is the decoder's; the maps of the backbone stay at their own size."""
+        return {**self.own.hidden(maps, guidance), "maps": _joined(maps)}
+
+    def classifier(self) -> dict[str, nn.Module]:
+        return {**self.own.classifier(), "linear": self.linear}
+
+    def classify(self, hidden: Hidden, layers: Layers | None = None) -> Tensor:
+        layers = layers or self.classifier()
+        return self._added(self.own.classify(hidden, layers), hidden["maps"], layers["linear"])
+
+    @property
+    def own(self) -> Head:
+        """The decoder, where it gives its feature away; else ValueError."""
+        return checked(self.decoder)
+
+    @property
+    def feature_dim(self) -> int:  # type: ignore[override]
+        return self.own.feature_dim
+
+    def _added(self, logits: Tensor, maps: Tensor, linear: nn.Module) -> Tensor:
+        return logits + resize(linear(maps), logits.shape[-2:], align_corners=False)
+
+
+def _joined(maps: dict[str, Tensor]) -> Tensor:
+    return torch.cat([maps[name] for name in MAPS], dim=1)

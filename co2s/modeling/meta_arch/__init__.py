@@ -3,13 +3,20 @@
 from .base import Method
 from .co2s import Co2S
 from .distillation import FeatureDistillation
+from .dwl import DWL
 from .fixmatch import FixMatch
 from .masked_image import MaskedImageModeling
 from .only_sup import OnlySup
 from .pretraining import Pretraining
+from .u2pl import U2PL
 from .unimatch import UniMatch
+from .unimatch_v2 import UniMatchV2
+from .wscl import WSCL
 
 __all__ = [
+    "DWL",
+    "U2PL",
+    "WSCL",
     "Co2S",
     "FeatureDistillation",
     "FixMatch",
@@ -18,4 +25,5 @@ __all__ = [
     "OnlySup",
     "Pretraining",
     "UniMatch",
+    "UniMatchV2",
 ]

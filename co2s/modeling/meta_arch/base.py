@@ -31,6 +31,8 @@ class Method(Students):
     described in `co2s.structures.items`.
     """
 
+    ema_decay = 0.0  # MODEL.EMA_DECAY where a configuration does not say
+
     @configurable
     def __init__(
         self,
@@ -64,6 +66,10 @@ class Method(Students):
         """Those that a method's node of the configuration asks for, by student."""
         kind, tau, classes = node.CLASS_THRESHOLDS, node.THRESHOLD, num_classes(cfg)
         return {name: build_thresholds(kind, classes, tau) for name in cfg.MODEL.STUDENTS}
+
+    @classmethod
+    def set_periods(cls, cfg: CfgNode, epoch: int) -> None:
+        """Write into the configuration the method's keys that count epochs, of so many steps."""
 
     @classmethod
     def views(cls, cfg: CfgNode) -> Views | None:
@@ -111,8 +117,12 @@ class Method(Students):
         return {n: self.label(n, m, u, m(u.weak)) for n, m in self.labelers.items()}
 
     def threshold_of(self, name: str) -> float | Tensor:
-        """From which confidence on a student's pseudo-labels count: one number, or (N,)."""
-        return self._thresholds[name].values()
+        """From which confidence on a student's pseudo-labels count: one number, or (N,).
+
+        0 where a method has no thresholds.
+        """
+        threshold = self._thresholds.get(name)
+        return threshold.values() if threshold else 0.0
 
     @property
     def _thresholds(self) -> dict[str, Any]:
@@ -126,10 +136,9 @@ class Method(Students):
 
         weak: logits (B, N, S, S) of each student, labels: its `PseudoLabel`.
         """
-        classes = 0
         for name, threshold in self._thresholds.items():
             threshold.observe(labels[name], weak[name].detach())
-            classes = threshold.num_classes
+        classes = next(iter(weak.values())).shape[1]
         values = {name: self.threshold_of(name) for name in labels}
         truth = pixels_by_class(x.target, x.masks["x"], classes)
         self.add(count_labels(labels, values, classes, u.diagnosis) | {"truth": truth})

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from co2s.d2 import CfgNode
@@ -12,7 +11,7 @@ from co2s.structures import Batch, UnlabeledItem, Views
 
 from .base import Method
 from .encoders import build_encoder
-from .stacking import Unlabeled, stack
+from .stacking import Unlabeled
 
 Masks = Mapping[str, Tensor]
 
@@ -69,18 +68,7 @@ class Pretraining(Method):
 
     def stacked(self, items: Sequence[UnlabeledItem]) -> Unlabeled:
         """The views of unlabelled items; nothing is pasted into any."""
-        weak, valid = stack(items, "image", self.device), stack(items, "valid", self.device)
-        strong = stack(items, "strong", self.device).unbind(1) if "strong" in items[0] else ()
-        return Unlabeled(
-            weak=weak,
-            valid=valid,
-            strong=strong,
-            boxes=tuple(torch.zeros_like(valid) for _ in strong),
-            boxed=[],
-            partner=weak,
-            partner_valid=valid,
-            seeds=[item["seed"] for item in items],
-        )
+        return Unlabeled.plain(items, self.device)
 
     @property
     def encoders(self) -> dict[str, Any]:

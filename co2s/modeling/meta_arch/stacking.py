@@ -67,6 +67,24 @@ class Unlabeled:
             diagnosis=stack(items, "diagnosis", device).long() if known else None,
         )
 
+    @classmethod
+    def plain(cls, items: Sequence[UnlabeledItem], device: torch.device) -> "Unlabeled":
+        """From items with strong views or without, and without boxes: nothing is pasted in."""
+        weak, valid = stack(items, "image", device), stack(items, "valid", device)
+        strong = stack(items, "strong", device).unbind(1) if "strong" in items[0] else ()
+        known = "diagnosis" in items[0]
+        return cls(
+            weak=weak,
+            valid=valid,
+            strong=strong,
+            boxes=tuple(torch.zeros_like(valid) for _ in strong),
+            boxed=[],
+            partner=weak,
+            partner_valid=valid,
+            seeds=[item["seed"] for item in items],
+            diagnosis=stack(items, "diagnosis", device).long() if known else None,
+        )
+
     @property
     def masks(self) -> dict[str, Tensor]:
         """The pixels that unsupervised losses are means over, by view."""

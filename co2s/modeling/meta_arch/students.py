@@ -102,7 +102,8 @@ class Students(nn.Module):
                 "unexpected under `guidance` is another number of classes or another guidance; "
                 "under `backbone` another BACKBONE.MODEL; under `head` another HEAD; whole "
                 "`students` are another MODEL.STUDENTS, `teachers` another method, `thresholds` "
-                "another CLASS_THRESHOLDS; `projections` are a pretraining's, whose backbones "
+                "another CLASS_THRESHOLDS; `contrasts` are of U2PL, `second` and `ranks` of DWL; "
+                "`projections` are a pretraining's, whose backbones "
                 "tools/pretrain.py --export-only writes for BACKBONE.WEIGHTS. Use the "
                 f"config.yaml that lies beside the checkpoint.\n{error}"
             ) from error
