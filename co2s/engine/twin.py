@@ -1,29 +1,25 @@
 """The twin of a run: the same students on the labelled images alone, and what the others gave."""
 
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from co2s.d2 import META_ARCH_REGISTRY, CfgNode, comm, seed_all_rng
-from co2s.evaluation import MAIN
-from co2s.evaluation.bootstrap import Gain, mean_iou, paired_gain
-from co2s.evaluation.per_image import read_per_image
+from co2s.evaluation.bootstrap import Estimate, mean_iou, paired_gain
 from co2s.files import write_json, write_text
 
 from .checkpoints import last_checkpoint
 from .report import FREE, REPORT, draw_page, options, refuse_other_options
+from .reported import CONFIG, options_in, reported_matrices
 
 logger = logging.getLogger(__name__)
 
 METHOD = "OnlySup"
 FOLDER = "labeled_only"  # in the run's OUTPUT_DIR
 TWIN = "twin.json"
-CONFIG = "config.yaml"
 
 
 def twin_cfg(cfg: CfgNode) -> CfgNode:
@@ -43,7 +39,7 @@ def check_baseline(cfg: CfgNode) -> None:
     if not cfg.DATASETS.TEST:
         raise ValueError("--with-baseline compares on DATASETS.TEST, which is empty.")
     own = twin_cfg(cfg)
-    found = _options_in(Path(own.OUTPUT_DIR))
+    found = options_in(Path(own.OUTPUT_DIR))
     if found is not None:
         refuse_other_options(Path(own.OUTPUT_DIR), found, options(own), _free())
 
@@ -83,7 +79,7 @@ def write_twin(cfg: CfgNode) -> dict[str, Any] | None:
         return None
     try:
         refuse_other_options(
-            Path(own.OUTPUT_DIR), _options_in(Path(own.OUTPUT_DIR)) or {}, options(own), _free()
+            Path(own.OUTPUT_DIR), options_in(Path(own.OUTPUT_DIR)) or {}, options(own), _free()
         )
         parts = {name: _compared(cfg, own, name) for name in cfg.DATASETS.TEST}
     except (ValueError, OSError) as error:
@@ -117,12 +113,12 @@ def sentence(part: Mapping[str, Any], dataset: str = "") -> str:
 def _compared(cfg: CfgNode, own: CfgNode, dataset: str) -> dict[str, Any]:
     """Gain, interval and both scores on a dataset; ValueError where they are not to be compared."""
     zero = cfg.TEST.ABSENT_AS_ZERO
-    mine, theirs = (_matrices(part, dataset, zero) for part in (cfg, own))
+    mine, theirs = (reported_matrices(Path(part.OUTPUT_DIR), dataset, zero) for part in (cfg, own))
     if mine.keys() != theirs.keys():
         raise ValueError(f"the images of {dataset} are others than those it was scored on.")
     pairs = [(mine[image], theirs[image]) for image in sorted(mine)]
     first, second = (np.stack(part) for part in zip(*pairs, strict=True))
-    gain: Gain = paired_gain(first, second, absent_as_zero=zero)
+    gain: Estimate = paired_gain(first, second, absent_as_zero=zero)
     return {
         "gain": gain.value,
         "interval": [gain.low, gain.high],
@@ -132,48 +128,19 @@ def _compared(cfg: CfgNode, own: CfgNode, dataset: str) -> dict[str, Any]:
     }
 
 
-def _matrices(cfg: CfgNode, dataset: str, absent_as_zero: bool) -> dict[str, np.ndarray]:
-    """Those of the prediction that counts; ValueError where they are not the report's."""
-    folder = Path(cfg.OUTPUT_DIR) / "inference" / dataset
-    matrices = read_per_image(folder, _json(folder / "scores.json")["main"])
-    whole = np.sum([*matrices.values()], axis=0)
-    found = float(mean_iou(whole, absent_as_zero=absent_as_zero))
-    reported = _json(Path(cfg.OUTPUT_DIR) / REPORT)["scores"][dataset][MAIN]["mIoU"]
-    if abs(found - reported) > 1e-6:
-        raise ValueError(
-            f"{folder} was scored again since {cfg.OUTPUT_DIR}/{REPORT} was written: {found:.2f} "
-            f"is not {reported:.2f} % mIoU. --resume --with-baseline reports anew."
-        )
-    return matrices
-
-
 def _is_through(own: CfgNode) -> bool:
     """Whether a twin was reported, and what it is compared by is there."""
     if not (Path(own.OUTPUT_DIR) / REPORT).is_file():
         return False
     try:
         for name in own.DATASETS.TEST:
-            _matrices(own, name, own.TEST.ABSENT_AS_ZERO)
+            reported_matrices(Path(own.OUTPUT_DIR), name, own.TEST.ABSENT_AS_ZERO)
     except (ValueError, OSError):
         return False
     return True
-
-
-def _options_in(folder: Path) -> dict[str, Any] | None:
-    """The options that a folder's run has or had; None where it holds none."""
-    if (folder / REPORT).is_file():
-        return _json(folder / REPORT)["options"]
-    if (folder / CONFIG).is_file():
-        content = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-        return options(CfgNode(content))
-    return None
 
 
 def _free() -> tuple[str, ...]:
     """Keys that the twin does not read, or that change no result: they may differ."""
     methods = (f"MODEL.{name.upper()}" for name, _ in META_ARCH_REGISTRY)
     return (*FREE, "OUTPUT_DIR", *methods)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))

@@ -179,7 +179,7 @@ def test_harm_is_a_warning(run, log, monkeypatch):
 
     cfg, _ = run()
     train_twin(cfg, SemiSupervisedTrainer)
-    monkeypatch.setattr(twin, "paired_gain", lambda *a, **k: twin.Gain(-3.0, -4.0, -2.0))
+    monkeypatch.setattr(twin, "paired_gain", lambda *a, **k: twin.Estimate(-3.0, -4.0, -2.0))
     log.clear()
     write_twin(cfg)
     assert [r.levelname for r in log.records if "harmed: -3.0" in r.message] == ["WARNING"]

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from co2s.evaluation import confusion_matrix, scores
-from co2s.evaluation.bootstrap import mean_iou, paired_gain
+from co2s.evaluation.bootstrap import (
+    gain_over_seeds,
+    mean_iou,
+    mean_over_seeds,
+    paired_gain,
+)
 from co2s.evaluation.per_image import filled_cells, read_per_image, write_per_image
 
 
@@ -67,6 +72,39 @@ def test_it_is_the_same_every_time_and_refuses_other_images() -> None:
     assert paired_gain(one, two) == paired_gain(one, two)
     with pytest.raises(ValueError, match="Not the same images"):
         paired_gain(one, two[1:])
+
+
+def one_class(shares: list[float], images: int) -> list[np.ndarray]:
+    """Runs of one class whose images are all right to a share: mIoU is that share."""
+    runs = [
+        np.array([[round(1000 * share), 1000 - round(1000 * share)], [0, 0]]) for share in shares
+    ]
+    return [np.stack([run] * images) for run in runs]
+
+
+def test_where_images_say_nothing_the_interval_is_that_of_the_seeds() -> None:
+    """Means of three draws of 10, 40 and 70: 10 with probability 1/27, as much as 70."""
+    found = mean_over_seeds(one_class([0.1, 0.4, 0.7], images=5))
+    assert (found.value, found.low, found.high) == pytest.approx((40, 10, 70))
+    half = mean_over_seeds(one_class([0.3, 0.5], images=5))
+    assert (half.value, half.low, half.high) == pytest.approx((40, 30, 50))
+
+
+def test_more_seeds_are_no_more_images() -> None:
+    """Runs that are right on the same images: their mean depends on the images as one run does."""
+    run = matrices(20)
+    one, three = mean_over_seeds([run]), mean_over_seeds([run, run, run])
+    assert (three.low, three.high) == pytest.approx((one.low, one.high))
+    assert one.low < one.value < one.high
+
+
+def test_a_seed_stays_with_itself() -> None:
+    """Seeds differ by 60 points, the two models by 5 at every seed: the gain is known well."""
+    first, second = one_class([0.1, 0.4, 0.7], 5), one_class([0.05, 0.35, 0.65], 5)
+    found = gain_over_seeds(first, second)
+    assert (found.value, found.low, found.high) == pytest.approx((5, 5, 5))
+    with pytest.raises(ValueError, match="Not pairs of runs: 3 and 2"):
+        gain_over_seeds(first, second[:2])
 
 
 def test_single_images_are_read_as_they_were(tmp_path: Path) -> None:
