@@ -18,7 +18,9 @@ from co2s.model_zoo import (
 )
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = sorted([*(ROOT / "configs").rglob("*.yaml"), *(ROOT / "projects").glob("*/configs/**/*.yaml")])
+SHIPPED = sorted(
+    [*(ROOT / "configs").rglob("*.yaml"), *(ROOT / "projects").glob("*/configs/**/*.yaml")]
+)
 
 # Section 4 of the method: classes, crop, global batch, epochs, resize, unlabelled share.
 PAPER = {
