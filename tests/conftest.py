@@ -12,6 +12,7 @@ from html import unescape
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run in parallel, one core each
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may ask the network, or wait for it
 
+import cv2
 import pytest
 import torch
 import yaml
@@ -22,6 +23,8 @@ from co2s.data import catalog
 from co2s.engine import load_cfg
 from co2s.engine.report import options
 from co2s.modeling.meta_arch import Method, Pretraining
+
+cv2.setNumThreads(0)  # one core each; and a process that a test forks has no pool to wait for
 
 
 @pytest.fixture

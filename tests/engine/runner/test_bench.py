@@ -1,61 +1,18 @@
 """The whole of it with real trainings, and how it ends."""
 
-import importlib
-import importlib.util
 import json
 import os
 import signal
-import sys
 import time
-import traceback
 from argparse import Namespace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from co2s.engine.runner import Group, floor_process, process, run_bench
+from co2s.engine.runner import Group, floor_process, run_bench
 
 ROOT = Path(__file__).parents[3]
 TRAIN = ROOT / "tools" / "train_net.py"
-
-
-class Fork:
-    """A Popen of a training or of floors that needs not start Python and import everything."""
-
-    def __init__(self, command, cwd, env, stdout, pass_fds, **_):
-        self.returncode = None
-        self.pid = os.fork()
-        if self.pid == 0:
-            code = 1
-            try:
-                sys.stdout = sys.stderr = os.fdopen(os.dup(stdout.fileno()), "w")
-                os.chdir(cwd)
-                code = _main_of(command)
-            except SystemExit as end:
-                code = end.code
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                sys.stdout.flush()
-                os._exit(code)
-
-    def poll(self):
-        if self.returncode is None and (found := os.waitpid(self.pid, os.WNOHANG))[0]:
-            self.returncode = os.waitstatus_to_exitcode(found[1])
-        return self.returncode
-
-
-def _main_of(command):
-    if command[1] == "-m":
-        importlib.import_module(command[2]).main(command[3:])
-        return 0
-    spec = importlib.util.spec_from_file_location("train_net", command[1])
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    sys.argv = command[1:]
-    module.run()
-    return 0
 
 
 @pytest.fixture
@@ -67,15 +24,11 @@ def arguments(tmp_path):
     return make
 
 
-def test_two_methods_two_seeds_two_jobs(
-    written, toy_cfg, no_pictures, tmp_path, arguments, monkeypatch, capsys
-):
+def test_two_methods_two_seeds_two_jobs(written, toy_cfg, tmp_path, arguments, monkeypatch, capsys):
     toy_cfg.SOLVER.MAX_ITER = 4
-    toy_cfg.TEST.CALIBRATE = False
+    toy_cfg.TEST.CALIBRATE, toy_cfg.TEST.PANELS, toy_cfg.TEST.SNAPSHOTS = False, 0, 0
     config = written()
     monkeypatch.chdir(tmp_path)
-    forks = SimpleNamespace(Popen=Fork, DEVNULL=None, STDOUT=None)
-    monkeypatch.setattr(process, "subprocess", forks)
     group = Group("toy", str(config), Path("runs"), Path("runs/toy"))
     run_bench(arguments("OnlySup", "Co2S", seeds=[0, 1], jobs=2, floors=True), [group], TRAIN)
     said = capsys.readouterr().out
