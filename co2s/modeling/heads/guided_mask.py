@@ -100,4 +100,4 @@ class GuidedMaskHead(Head):
         x = hidden["feature"]
         by_class = x.reshape(-1, self.predict.in_channels, *x.shape[-2:])
         masks = (layers or self.classifier())["predict"](by_class)
-        return masks.view(len(x), -1, *x.shape[-2:])
+        return masks.view(x.shape[0], -1, *x.shape[-2:])
