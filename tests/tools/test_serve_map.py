@@ -65,9 +65,11 @@ def address(paths):
     command = [sys.executable, TOOL, "--scene", paths / "s.tif", "--prediction", paths / "m.tif"]
     # What the environment asks for does not let anyone in, nor send anyone out.
     asked = {"BOKEH_RESOURCES": "cdn", "BOKEH_ALLOW_WS_ORIGIN": "*"}
+    # Tests that run in the background ignore Ctrl-C, and so would what they start.
     process = subprocess.Popen(
-        [*command, "--port", "0"], stdout=subprocess.PIPE, env=os.environ | asked, text=True
-    )
+        [*command, "--port", "0"], stdout=subprocess.PIPE, env=os.environ | asked, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     line = process.stdout.readline()
     yield re.match(r"http://127\.0\.0\.1:\d+/", line)[0]
     process.send_signal(signal.SIGINT)
