@@ -10,7 +10,7 @@ import argparse
 import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -175,7 +175,7 @@ def _shard(job: Job, scenes: Sequence[str], number: int, pipe: Any) -> None:
 
 def tables(results: Results) -> list[str]:
     """One row for each scene, one for each number of shards."""
-    rows = [row for side, figures in results["sides"].items() for row in _row(side, figures)]
+    rows = [_row(side, figures) for side, figures in results["sides"].items()]
     headers = ["side, pixels", "Mpx/s", "bare model", "share", "peak GB", "device GB"]
     parts = [text_table(rows, headers)]
     if results["shards"]:
@@ -188,9 +188,9 @@ def tables(results: Results) -> list[str]:
     return parts
 
 
-def _row(side: Any, figures: Sequence[dict[str, float]]) -> Iterator[list[Any]]:
+def _row(side: Any, figures: Sequence[dict[str, float]]) -> list[Any]:
     rate = median(f["pixels"] / f["seconds"] for f in figures) / 1e6
     bare = median(f["pixels"] / f["bare_seconds"] for f in figures) / 1e6
     share = median(f["bare_seconds"] / f["seconds"] for f in figures)
     memory = [f"{max(f[key] for f in figures):.2f}" for key in ("GB", "device_GB")]
-    yield [side, f"{rate:.3f}", f"{bare:.3f}", f"{share:.3f}", *memory]
+    return [side, f"{rate:.3f}", f"{bare:.3f}", f"{share:.3f}", *memory]

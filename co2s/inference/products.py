@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from co2s.data.carried import Carried
 from co2s.data.reading.rasters import opened
 
 NODATA = 255  # of every product: the scene has no valid pixel there
@@ -20,6 +21,11 @@ class MapClass(NamedTuple):
     value: int
     name: str
     color: tuple[int, int, int]
+
+
+def map_classes(carried: Carried) -> list[MapClass]:
+    """The classes with the values that a map has for them."""
+    return [MapClass(value, c.name, c.color) for value, c in enumerate(carried.classes)]
 
 
 def product(map_path: Path, kind: str) -> Path:

@@ -7,8 +7,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from co2s.engine.runner.ray_pool import connected
 from co2s.errors import is_mendable
-from co2s.optional import import_extra
 
 from .run import Job, Outcome, Predictor, ends_everything
 from .sources import Source
@@ -50,12 +50,10 @@ def predict_on_ray(job: Job, sources: Sequence[Source], address: str = "auto") -
 
     A scene whose worker is lost is given to another one, and a new worker takes the place.
     """
-    ray = import_extra("ray", "ray")
-    if not ray.is_initialized():
-        _connect(ray, address)
+    ray = connected(address)
     pool = _Pool(ray, job, len(sources))
     waiting, tries = deque(sources), dict.fromkeys(sources, 0)
-    outcome = Outcome(failed={})
+    outcome = Outcome()
     with tqdm(total=len(sources), desc="scenes", disable=None) as scenes:
         while waiting or pool.busy:
             while waiting and pool.free:
@@ -75,20 +73,10 @@ def predict_on_ray(job: Job, sources: Sequence[Source], address: str = "auto") -
     return outcome
 
 
-def _connect(ray: Any, address: str) -> None:
-    try:
-        ray.init(address=address, log_to_driver=False)
-    except ConnectionError as error:
-        raise ValueError(
-            f"--ray {address}: no Ray cluster is there ({error}). Start one: ray start --head"
-        ) from error
-
-
 def _note(outcome: Outcome, source: Source, said: str, why: str) -> None:
     outcome.made += said == MADE
     outcome.left += said == LEFT
     if said == FAILED:
-        assert outcome.failed is not None
         outcome.failed[source.path] = why
         logger.warning("%s failed: %s", source.path, why)
 

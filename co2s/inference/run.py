@@ -1,10 +1,9 @@
 """Many scenes in one run: the model is loaded once, finished scenes are left alone."""
 
 import errno
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from co2s.data.carried import Carried
 from co2s.errors import is_mendable
+from co2s.modeling.weights import file_digest
 
 from .export.onnx_file import OnnxModel
 from .geotiff import NotWritten, bound_memory
@@ -83,7 +83,7 @@ def opened(job: Job) -> tuple[Network, Carried, Plan]:
     )
     wanted.check(model.asked)
     made_by = {
-        "weights": digest(Path(job.weights)),
+        "weights": file_digest(job.weights),
         "student": job.student,
         "fusion": model.fusion,
         "tta": job.tta,
@@ -122,15 +122,9 @@ def _opened_onnx(job: Job) -> tuple[Network, Carried, Plan]:
         warp=job.warp,
         wanted=wanted,
         outlines=job.outlines,
-        network=(("weights", digest(Path(job.weights))),),
+        network=(("weights", file_digest(job.weights)),),
     )
     return OnnxNetwork(model), model.facts.carried, plan
-
-
-def digest(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass
@@ -139,13 +133,12 @@ class Outcome:
 
     made: int = 0
     left: int = 0  # finished before
-    failed: dict[str, str] | None = None  # by scene, why
+    failed: dict[str, str] = field(default_factory=dict)  # by scene, why
 
     def sentence(self) -> str:
-        failed = self.failed or {}
         parts = [f"{self.made} scenes predicted", f"{self.left} were finished already"]
-        lines = [f"  {scene}: {why}" for scene, why in failed.items()]
-        return "\n".join([f"{', '.join(parts)}, {len(failed)} failed.", *lines])
+        lines = [f"  {scene}: {why}" for scene, why in self.failed.items()]
+        return "\n".join([f"{', '.join(parts)}, {len(self.failed)} failed.", *lines])
 
 
 def predict_here(job: Job, sources: Sequence[Source]) -> Outcome:
@@ -158,8 +151,7 @@ def predict_all(predictor: Predictor, sources: Sequence[Source]) -> Outcome:
 
     Errors of the program, and a full disk, end the run.
     """
-    outcome = Outcome(failed={})
-    assert outcome.failed is not None
+    outcome = Outcome()
     with logging_redirect_tqdm(), tqdm(sources, "scenes", disable=None, position=0) as scenes:
         for source in scenes:
             if predictor.finished(source):

@@ -23,7 +23,7 @@ from .network import Network
 from .pictures import Pictures
 from .pipeline import predict_rows
 from .polygons import write_polygons
-from .products import NODATA, MapClass, product
+from .products import NODATA, MapClass, map_classes, product
 from .reading import Grid
 from .scene import Picture, Raster, Scale, open_scene, scale_of
 from .sources import Source
@@ -98,7 +98,7 @@ def predict_scene(
     Returns the record. ValueError or OSError for what the user can mend; nothing is left then.
     """
     started, state = time.monotonic(), _state(source.path)
-    classes = [MapClass(n, c.name, c.color) for n, c in enumerate(carried.classes)]
+    classes = map_classes(carried)
     target = output / source.name
     with _scratch(target) as scratch, open_scene(source.path, carried.raster) as scene:
         scale = scale_of(scene, carried, plan.enlarged(carried, scene.size), plan.warp)

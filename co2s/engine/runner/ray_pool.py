@@ -30,6 +30,19 @@ class Worker:
             self._process.stop()
 
 
+def connected(address: str) -> Any:
+    """The package ray, connected to a running cluster; ValueError where there is none."""
+    ray = import_extra("ray", "ray")
+    if not ray.is_initialized():
+        try:
+            ray.init(address=address, log_to_driver=False)
+        except ConnectionError as error:
+            raise ValueError(
+                f"--ray {address}: no Ray cluster is there ({error}). Start one: ray start --head"
+            ) from error
+    return ray
+
+
 class RayPool:
     """Slots of a running cluster, whose machines must see the data and the output.
 
@@ -37,9 +50,7 @@ class RayPool:
     """
 
     def __init__(self, address: str = "auto") -> None:
-        self._ray = import_extra("ray", "ray")
-        if not self._ray.is_initialized():
-            self._connect(address)
+        self._ray = connected(address)
         resources = self._ray.cluster_resources()
         kind = "GPU" if resources.get("GPU") else "CPU"
         own = {f"num_{kind.lower()}s": 1, "max_concurrency": 2}  # `run` and `stop`
@@ -79,11 +90,3 @@ class RayPool:
             return Ended(job, LOST, str(error).splitlines()[0])
         self._free.append(worker)
         return ended
-
-    def _connect(self, address: str) -> None:
-        try:
-            self._ray.init(address=address, log_to_driver=False)
-        except ConnectionError as error:
-            raise ValueError(
-                f"--ray {address}: no Ray cluster is there ({error}). Start one: ray start --head"
-            ) from error

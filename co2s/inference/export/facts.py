@@ -10,7 +10,7 @@ import co2s
 from co2s.d2 import CfgNode
 from co2s.data.carried import Carried
 from co2s.data.spec.raster import RGB_BANDS
-from co2s.inference.products import MapClass
+from co2s.inference.products import MapClass, map_classes
 from co2s.modeling.weights import is_path
 
 from .selection import Selection, scale_of
@@ -80,11 +80,6 @@ class Facts:
         """The reverse; KeyError where something is missing."""
         own = {entry.name: content[entry.name] for entry in fields(cls) if entry.name != "carried"}
         return cls(carried=Carried.from_dict(content["dataset"]), **own)
-
-
-def map_classes(carried: Carried) -> list[MapClass]:
-    """The classes with the values that a map has for them."""
-    return [MapClass(value, c.name, c.color) for value, c in enumerate(carried.classes)]
 
 
 def facts_of(cfg: CfgNode, carried: Carried, selection: Selection, tile: int) -> Facts:
