@@ -129,6 +129,11 @@ def _bare(predictor: Predictor, path: str, count: int) -> tuple[float, float, in
         grid = Grid.of(scene.size, factor, False, plan.window, plan.stride)
         work = (w.images for w in read_work(scene, grid, plan.batch) if w.images is not None)
         images = [batch for batch in itertools.islice(work, count) if len(batch) == plan.batch]
+        if not images:
+            raise ValueError(
+                f"A scene of {scene.size[0]} x {scene.size[1]} pixels has {len(grid.boxes)} windows, "
+                f"less than a batch of {plan.batch}: give larger --sides."
+            )
         network.logits(images[0])
         seconds = [_timed(network, batch) for batch in images]
         return median(seconds), len(grid.boxes) / plan.batch, scene.size[0] * scene.size[1]
