@@ -108,35 +108,30 @@ def _alone(job: Job, scene: str, bare: int) -> dict[str, float]:
 def measure(job: Job, scene: str, bare: int) -> dict[str, float]:
     """Seconds of a whole scene, and those of the bare model for as many batches; peak GB."""
     predictor = Predictor(job)
-    per_batch, batches, pixels = _bare(predictor, scene, bare)
+    bare_seconds, pixels = _bare(predictor, scene, bare)
     start = perf_counter()
     predictor.predict(Source(scene, "map"))
     seconds = perf_counter() - start
     return {
         "pixels": pixels,
         "seconds": seconds,
-        "bare_seconds": per_batch * batches,
+        "bare_seconds": bare_seconds,
         "GB": peak_memory(),
         "device_GB": torch.cuda.max_memory_allocated() / 1e9 if torch.cuda.is_available() else 0.0,
     }
 
 
-def _bare(predictor: Predictor, path: str, count: int) -> tuple[float, float, int]:
-    """Median seconds of a batch, how many of them the scene has, and its pixels."""
+def _bare(predictor: Predictor, path: str, count: int) -> tuple[float, int]:
+    """Seconds for all windows of a scene, by the median of some batches, and its pixels."""
     plan, network = predictor.plan, predictor.network
     with open_scene(path, predictor.carried.raster) as scene:
         factor = plan.enlarged(predictor.carried, scene.size)
         grid = Grid.of(scene.size, factor, False, plan.window, plan.stride)
         work = (w.images for w in read_work(scene, grid, plan.batch) if w.images is not None)
-        images = [batch for batch in itertools.islice(work, count) if len(batch) == plan.batch]
-        if not images:
-            raise ValueError(
-                f"A scene of {scene.size[0]} x {scene.size[1]} pixels has {len(grid.boxes)} windows, "
-                f"less than a batch of {plan.batch}: give larger --sides."
-            )
+        images = [*itertools.islice(work, count)]
         network.logits(images[0])
-        seconds = [_timed(network, batch) for batch in images]
-        return median(seconds), len(grid.boxes) / plan.batch, scene.size[0] * scene.size[1]
+        seconds = median(_timed(network, batch) / len(batch) for batch in images)
+        return seconds * len(grid.boxes), scene.size[0] * scene.size[1]
 
 
 def _timed(network: Any, images: torch.Tensor) -> float:
