@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from co2s.config import plain, value_at
+from co2s.config import get_co2s_cfg, plain, value_at
 from co2s.d2 import CfgNode
 from co2s.d2.key_names import key_names
 from co2s.files import write_json
@@ -67,7 +67,9 @@ def refuse_other_options(
     advice: str = "Give another OUTPUT_DIR, or remove that folder.",
 ) -> None:
     """ValueError where a run was made with other options than these, keys and sections in `free`
-    aside."""
+    aside. A key that one side does not know, as it is older than the key, has its default."""
+    defaults = options(get_co2s_cfg())
+    found, wanted = defaults | {**found}, defaults | {**wanted}
     keys = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
     keys = [key for key in keys if not any(f"{key}.".startswith(f"{part}.") for part in free)]
     if keys:

@@ -5,7 +5,8 @@ reproduce.py --datasets gid15 msl --splits 1_8 1_4 --methods OnlySup UniMatch Co
 An entry of --methods is METHOD, or TITLE:METHOD,KEY=VALUE,..., or @FILE for a YAML list of them,
 such as @projects/Co2S/ablations/method.yaml. A dataset is trained as configs/co2s_<dataset>.yaml
 says, or the file in NAME=FILE or in --config-file. --jobs N runs N cells at once (on GPUs one on
-each), --ray those of a cluster; --dry-run says what there is to do and how long it takes. The same
+each), --ray those of a cluster; --dry-run says what there is to do and how long it takes.
+--ceiling adds a row: labelled-only with the labels of the split 1_1, all there are. The same
 command goes on where one was broken off, and several at once share the work. KEY VALUE ... hold for
 all cells. Exit code 1: some cells failed, the others are through; 75: a signal ended it.
 """
@@ -13,10 +14,11 @@ all cells. Exit code 1: some cells failed, the others are through; 75: a signal 
 import argparse
 import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from co2s.config import read_given
-from co2s.engine.runner import Group, add_arguments, parse, run_bench
+from co2s.engine.runner import Entry, Group, add_arguments, parse, run_bench
 from co2s.model_zoo import config_names, get_config_file, published, published_names
 from co2s.tool import tool
 
@@ -40,13 +42,18 @@ def main() -> None:
         "--splits", nargs="+", default=[], help="such as 1_8; by default that of the configuration"
     )
     parser.add_argument("--config-file", default="", help="of all the datasets")
+    parser.add_argument(
+        "--ceiling", action="store_true", help="also labelled-only with all labels: the split 1_1"
+    )
     add_arguments(parser, "output/reproduce")
     args = parse(parser)
     named = [config_of(text, args.config_file) for text in args.datasets]
     pairs = itertools.product(named, args.splits or [""])
-    run_bench(
-        args, [group_of(name, file, split, args.output) for (name, file), split in pairs], TRAIN
-    )
+    groups = []
+    for (name, file), split in pairs:
+        more = (ceiling_of(name),) if args.ceiling else ()
+        groups.append(replace(group_of(name, file, split, args.output), entries=more))
+    run_bench(args, groups, TRAIN)
 
 
 def config_of(text: str, file: str = "") -> tuple[str, str]:
@@ -95,6 +102,11 @@ def group_of(dataset: str, file: str, split: str, output: Path) -> Group:
         figures,
         source,
     )
+
+
+def ceiling_of(dataset: str) -> Entry:
+    """Labelled-only with all labels of a dataset."""
+    return Entry("All labels", "OnlySup", ("DATASETS.LABELED", f'("{dataset}_1_1_labeled",)'))
 
 
 def split_in(dataset: str, file: str) -> str:

@@ -68,6 +68,17 @@ def test_by_default_the_paper_s_datasets_as_they_are_configured(reproduce):
     assert groups[0].name == "whdld, 1/16" and groups[0].published["Co2S"] == 61.5
 
 
+def test_the_ceiling_is_labelled_only_with_all_labels(reproduce):
+    names = ["--datasets", "dubai72", "synthetic_aerial"]
+    _, groups, _ = reproduce.asked(*names, "--ceiling")
+    for group, name in zip(groups, names[1:], strict=True):
+        (entry,) = group.entries
+        assert entry.method == "OnlySup"
+        assert entry.opts == ("DATASETS.LABELED", f'("{name}_1_1_labeled",)')
+    _, groups, _ = reproduce.asked(*names)
+    assert not any(group.entries for group in groups)
+
+
 def test_other_datasets_and_files(reproduce, tmp_path):
     own = tmp_path / "own.yaml"
     own.write_text('DATASETS: {LABELED: ("fields_1_2_labeled",)}\n')

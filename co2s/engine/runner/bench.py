@@ -4,16 +4,16 @@ import argparse
 import logging
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from co2s.d2 import CfgNode
 from co2s.tool import STOPPED
 
-from .cells import Cell, Group, cells_of, floors_job, floors_of, write_floors
+from .cells import FLOORS, Cell, Group, cells_of, floors_job, floors_of, write_floors
 from .entries import parse_entries
-from .estimate import measured
+from .estimate import Time, floors_left, measured
 from .jobs import Job
 from .local import LocalPool, slots
 from .plan import plan
@@ -46,7 +46,7 @@ class Bench:
         self.note = WITH_FLOORS if args.floors else WITHOUT_FLOORS
         # By the name of a job the table that it belongs to.
         self.owners = {c.job.name: c.group for part in self.cells.values() for c in part}
-        self.owners |= {group.named("floors"): group for group in groups}
+        self.owners |= {group.named(FLOORS): group for group in groups}
 
     @property
     def all_cells(self) -> list[Cell]:
@@ -56,6 +56,14 @@ class Bench:
     def floor_jobs(self) -> list[Job]:
         """One for each table that has floors."""
         return [floors_job(g, self.floors[g.name]) for g in self.groups if self.floors[g.name]]
+
+    def times_of_floors(self, environment: Mapping[str, str]) -> dict[str, Time]:
+        """By the name of its job what is left of the floors of a table takes."""
+        named = {g.named(FLOORS): self.floors[g.name] for g in self.groups if self.floors[g.name]}
+        return {
+            name: floors_left([cfg for cfgs in part.values() for cfg in cfgs], environment)
+            for name, part in named.items()
+        }
 
     def write(self, group: Group) -> str:
         """Write a table from what there is; returns it as Markdown."""
@@ -81,8 +89,10 @@ def run_bench(args: argparse.Namespace, groups: Sequence[Group], train: Path) ->
     if args.dry_run:
         pool = RayPool(args.ray) if args.ray else None
         count = pool.free if pool else len(environments)
-        measure = partial(measured, environment=environments[0] if environments else {})
-        _say(plan([*bench.cells.values()], bench.floor_jobs, count, measure))
+        environment = environments[0] if environments else {}
+        floors = bench.times_of_floors(environment)
+        measure = partial(measured, environment=environment)
+        _say(plan([*bench.cells.values()], floors, count, measure))
         return
     outcome = _run(bench, RayPool(args.ray) if args.ray else LocalPool(environments))
     for group in bench.groups:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from co2s.config import get_co2s_cfg
 from co2s.d2 import CfgNode
 from co2s.files import write_text
 
@@ -16,7 +17,7 @@ from ..config import load_cfg
 from ..floors import distinct_floors, folder_name
 from ..report import FREE, options, refuse_other_options
 from ..reported import CONFIG, options_in
-from .entries import Entry
+from .entries import Entry, distinct
 from .jobs import Job
 
 ADVICE = "Give another --output, or remove that folder."
@@ -30,7 +31,8 @@ class Group:
     """One table: a configuration file, and what is different for this one.
 
     folder: of its cells; table: path of the tables without a suffix; own: options by the argument
-    that gives them, which must not be given as KEY VALUE; published: mIoU in % by method.
+    that gives them, which must not be given as KEY VALUE; published: mIoU in % by method; entries:
+    rows of this table alone, which no floor belongs to and which may give what is its own.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Group:
     own: Mapping[str, str] = field(default_factory=dict)
     published: Mapping[str, float] = field(default_factory=dict)
     source: str = ""  # of what is published
+    entries: tuple[Entry, ...] = ()
 
     def named(self, part: str) -> str:
         """A part of this table, as it is told."""
@@ -65,13 +68,15 @@ def cells_of(
     given: KEY VALUE ... of all cells; train: tools/train_net.py. ValueError for a configuration
     that cannot be, and where a folder holds a run of other options.
     """
-    return [_cell(group, entry, seed, given, train) for seed in seeds for entry in entries]
+    rows = distinct([*entries, *group.entries])
+    return [_cell(group, entry, seed, given, train) for seed in seeds for entry in rows]
 
 
 def _cell(group: Group, entry: Entry, seed: int, given: Sequence[str], train: Path) -> Cell:
     asked = [*given, *entry.opts]
+    free = entry.opts[::2] if entry in group.entries else ()
     for key, argument in {**OWN, **group.own}.items():
-        if key in asked[::2]:
+        if key in asked[::2] and key not in free:
             raise ValueError(f"{key} is what {argument} sets here. Take it out of the options.")
     folder = group.folder / f"{folder_name(entry.title)}_seed{seed}"
     values = (entry.method, seed, folder)
@@ -90,7 +95,7 @@ def _cell(group: Group, entry: Entry, seed: int, given: Sequence[str], train: Pa
 def floors_of(group: Group, cells: Sequence[Cell]) -> dict[str, list[CfgNode]]:
     """The floors of a table by title; ValueError where a folder holds one of other options."""
     runs: dict[str, list[CfgNode]] = {}
-    for cell in cells:
+    for cell in (cell for cell in cells if cell.entry not in group.entries):
         runs.setdefault(cell.entry.title, []).append(cell.cfg)
     found = distinct_floors(runs, group.folder / FLOORS)
     for cfg in (cfg for cfgs in found.values() for cfg in cfgs):
@@ -103,7 +108,7 @@ def floors_job(group: Group, floors: Mapping[str, Sequence[CfgNode]]) -> Job:
     folders = tuple(cfg.OUTPUT_DIR for part in floors.values() for cfg in part)
     command = (sys.executable, "-m", "co2s.engine.runner.floor_process", *folders)
     place = str(group.folder / FLOORS)
-    return Job(group.named("floors"), place, folders, command, os.getcwd())
+    return Job(group.named(FLOORS), place, folders, command, os.getcwd())
 
 
 def write_floors(floors: Mapping[str, Sequence[CfgNode]]) -> None:
@@ -122,8 +127,11 @@ def refuse_others(cfg: CfgNode) -> None:
 
 
 def digest(cfg: CfgNode) -> str:
-    """Twelve hexadecimal digits of all that decides what a run computes."""
-    text = json.dumps(decisive(options(cfg)), sort_keys=True)
+    """Twelve hexadecimal digits of all that decides what a run computes and is not the default, so
+    that a key which is added later changes none."""
+    defaults = options(get_co2s_cfg())
+    own = {key: v for key, v in decisive(options(cfg)).items() if defaults.get(key) != v}
+    text = json.dumps(own, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
 
 

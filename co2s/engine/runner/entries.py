@@ -31,7 +31,7 @@ def parse_entries(texts: Sequence[str]) -> list[Entry]:
     found = []
     for text in texts:
         found += read_entries(Path(text[1:])) if text.startswith("@") else [parse_entry(text)]
-    return _distinct(found)
+    return distinct(found)
 
 
 def parse_entry(text: str) -> Entry:
@@ -82,7 +82,8 @@ def _of_file(path: Path) -> dict[str, Any]:
     return {key: value for key, value in own.items() if key != "OUTPUT_DIR"}
 
 
-def _distinct(entries: Sequence[Entry]) -> list[Entry]:
+def distinct(entries: Sequence[Entry]) -> list[Entry]:
+    """The same entries; ValueError where two would share a folder."""
     seen: dict[str, str] = {}
     for entry in entries:
         name = folder_name(entry.title).casefold()

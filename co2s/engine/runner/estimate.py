@@ -11,8 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
+from co2s.d2 import CfgNode
+from co2s.files import write_text
+
 from ..checkpoints import newest_whole, numbered
 from ..facts import wall_seconds
+from ..report import REPORT
+from ..reported import CONFIG
 from .cells import Cell
 from .jobs import Job
 from .lock import is_held
@@ -84,18 +89,38 @@ def makespan(seconds: Sequence[float], slots: int) -> float:
 def measured(cell: Cell, environment: Mapping[str, str]) -> Time:
     """Time a few steps of a cell in a process of its own, into a folder that is thrown away."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "measured.json")
         _, _, *arguments = cell.job.command  # without python and the script
-        command = [sys.executable, "-m", "co2s.engine.runner.measure", str(file), *arguments]
+        found = _asked([*arguments, "OUTPUT_DIR", folder], environment)
+    if isinstance(found, str):
+        return Time(None, f"not measured: {found}")
+    seconds = found["steps"] * found["step"] + found["evaluations"] * found["evaluation"]
+    return Time(seconds, f"measured: {found['step']:.2f} s a step")
+
+
+def floors_left(cfgs: Sequence[CfgNode], environment: Mapping[str, str]) -> Time:
+    """What those of some floors take that are not through; a few images of each are timed."""
+    total = 0.0
+    for cfg in (cfg for cfg in cfgs if not Path(cfg.OUTPUT_DIR, REPORT).is_file()):
+        with tempfile.TemporaryDirectory() as folder:
+            write_text(Path(folder) / CONFIG, cfg.dump())
+            found = _asked([folder], environment)
+        if isinstance(found, str):
+            return Time(None, f"not measured: {found}")
+        total += found["images"] * found["image"]
+    return Time(total, "a few images measured")
+
+
+def _asked(arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, float] | str:
+    """What the process that measures has found; a line that says why where it has not."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "measured.json")
         done = subprocess.run(
-            [*command, "OUTPUT_DIR", folder],
+            [sys.executable, "-m", "co2s.engine.runner.measure", str(file), *arguments],
             capture_output=True,
             text=True,
             env={**os.environ, **environment},
         )
         if done.returncode or not file.is_file():
             lines = done.stderr.strip().splitlines() or ["it said nothing"]
-            return Time(None, f"not measured: {lines[-1]}")
-        found = json.loads(file.read_text(encoding="utf-8"))
-    seconds = found["steps"] * found["step"] + found["evaluations"] * found["evaluation"]
-    return Time(seconds, f"measured: {found['step']:.2f} s a step")
+            return lines[-1]
+        return json.loads(file.read_text(encoding="utf-8"))

@@ -1,23 +1,22 @@
 """The plan of --dry-run: what is done, running, cut or to do, and how long the rest takes."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from co2s.tables import text_table
 
 from .cells import Cell
 from .estimate import CUT, DONE, OPEN, RUNNING, Measure, Time, left_of, makespan, state_of, times_of
-from .jobs import Job
 
 STATES = (DONE, RUNNING, CUT, OPEN)
 
 
 def plan(
-    groups: Sequence[Sequence[Cell]], floors: Sequence[Job], slots: int, measure: Measure
+    groups: Sequence[Sequence[Cell]], floors: Mapping[str, Time], slots: int, measure: Measure
 ) -> str:
     """A table of all rows, and how long what is left takes on so many slots.
 
-    groups: the cells of each table; floors: a job for each table that has them.
+    groups: the cells of each table; floors: by the name of the job what is left of it takes.
     """
     rows, left, unknown = [], [], 0
     states: Counter[str] = Counter()
@@ -39,9 +38,10 @@ def plan(
         text_table(rows, headers, "github", disable_numparse=True),
         f"{sum(states.values())} cells: {total}.",
     ]
-    lines += [
-        f"{job.name}: {'done' if job.is_done() else 'to do, not estimated'}." for job in floors
-    ]
+    for name, time in floors.items():
+        known = f"about {_clock(time.seconds)}" if time.seconds is not None else time.source
+        lines.append(f"{name}: {'done' if time.seconds == 0 else f'to do, {known}'}.")
+        left += [time.seconds] if time.seconds else []
     if left:
         lines.append(
             f"What is left takes about {_clock(makespan(left, slots))} with {slots} at once."

@@ -92,9 +92,10 @@ def test_a_dry_run_writes_nothing(stubbed, arguments, capsys, monkeypatch):
     from co2s.engine.runner.estimate import Time
 
     monkeypatch.setattr(bench, "measured", lambda cell, environment: Time(7200.0, "measured"))
+    monkeypatch.setattr(bench, "floors_left", lambda cfgs, environment: Time(90.0, "measured"))
     group = Group("toy", str(stubbed.config), stubbed.output, stubbed.output / "toy")
     run_bench(arguments("Co2S", jobs=2, seeds=[0, 1, 2], dry_run=True, floors=True), [group], TRAIN)
     said = capsys.readouterr().out
-    assert "3 cells: 3 to do." in said and "toy: floors: to do, not estimated." in said
+    assert "3 cells: 3 to do." in said and "toy: floors: to do, about 2 min." in said
     assert "What is left takes about 4.0 h with 2 at once." in said
     assert not stubbed.output.exists()

@@ -1,11 +1,13 @@
 """--dry-run: what there is to do, and how long it takes, from finished cells or a few steps."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 
-from co2s.d2 import CfgNode
+from co2s.d2 import CfgNode, DatasetCatalog
+from co2s.engine.floors import floors
 from co2s.engine.runner import estimate, measure
 from co2s.engine.runner.estimate import Time, left_of, makespan, measured, state_of, steps_made
 from co2s.engine.runner.lock import Lock
@@ -41,12 +43,13 @@ def test_the_plan(stubbed, cut):
         asked.append(cell.entry.method)
         return Time(None, "not measured: why") if len(asked) > 1 else Time(600.0, "measured")
 
-    text = plan([bench.all_cells], [], 2, measure)
+    text = plan([bench.all_cells], {"floors": Time(600.0, ""), "more": Time(0.0, "")}, 2, measure)
     lock.release()
     assert asked == ["Co2S", "FixMatch"], "OnlySup's time is known: an hour"
     assert "9 cells: 1 done, 1 running, 1 cut, 6 to do." in text
-    # Two hours of OnlySup, 25 minutes of Co2S: on two slots 60 + 10 + 10 at most.
-    assert "What is left takes about 75 min with 2 at once." in text
+    # Two hours of OnlySup, 25 minutes of Co2S, 10 of floors: 60 and 60 + 5, then 10 + 10 + 10.
+    assert "What is left takes about 80 min with 2 at once." in text
+    assert "floors: to do, about 10 min." in text and "more: done." in text
     assert "3 cells are not in that" in text and "not measured: why" in text
     assert len(stubbed.started()) == 1, "nothing more was started"
 
@@ -85,6 +88,39 @@ def test_a_measured_cell_is_steps_and_evaluations(stubbed, monkeypatch):
         lambda *a, **k: CfgNode({"returncode": 2, "stderr": "x\nno such weights\n"}),
     )
     assert measured(cell, {}) == Time(None, "not measured: no such weights")
+
+
+def test_floors_that_are_not_through_are_timed_by_the_image(stubbed, monkeypatch):
+    bench = stubbed.bench("OnlySup", floors=True)
+    (parts,) = bench.floors.values()
+    cfgs = [cfg for part in parts.values() for cfg in part]
+    done = Path(cfgs[0].OUTPUT_DIR)
+    done.mkdir(parents=True)
+    (done / "report.json").write_text("{}")
+    images = []
+
+    def run(command, **options):
+        _, file, folder = command[2:]
+        images.append(measure.read_floor(Path(folder)).MODEL.LINEAR.BACKBONE.NAME)
+        Path(file).write_text(json.dumps({"images": 100, "image": 0.25}))
+        return CfgNode({"returncode": 0, "stderr": ""})
+
+    monkeypatch.setattr(estimate.subprocess, "run", run)
+    assert estimate.floors_left(cfgs, {}).seconds == 25.0 * (len(cfgs) - 1)
+    assert images == [cfg.MODEL.LINEAR.BACKBONE.NAME for cfg in cfgs[1:]]
+    assert estimate.floors_left(cfgs[:1], {}).seconds == 0
+    failed = CfgNode({"returncode": 2, "stderr": "no such data\n"})
+    monkeypatch.setattr(estimate.subprocess, "run", lambda *a, **k: failed)
+    assert estimate.floors_left(cfgs, {}) == Time(None, "not measured: no such data")
+
+
+def test_a_floor_looks_at_labelled_and_test_images(toy_cfg, complete, monkeypatch):
+    (cfg, *_) = floors(complete(toy_cfg, training=True)).values()
+    clock = iter(range(100))
+    monkeypatch.setattr(measure, "_now", lambda: float(next(clock)))
+    found = measure.measure_floor(cfg)
+    labeled = len(DatasetCatalog.get(cfg.DATASETS.LABELED[0]))
+    assert found == {"images": labeled + 3, "image": 0.5}
 
 
 def test_measuring_makes_a_few_steps_and_saves_none(toy_cfg, complete, tmp_path, monkeypatch):

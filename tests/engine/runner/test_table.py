@@ -4,7 +4,10 @@ import csv
 
 import pytest
 
+from co2s.config import defaults
+from co2s.d2 import CfgNode
 from co2s.engine.report import options
+from co2s.engine.runner import Entry
 from co2s.engine.runner.cells import decisive, digest
 
 
@@ -58,6 +61,38 @@ def test_every_cell_has_the_digest_of_its_configuration(filled):
     cfg.MODEL.CO2S.THRESHOLD = 0.1
     assert digest(cfg) != here
     assert decisive(options(cfg))["MODEL.GLOBAL.GUIDANCE.PROTOTYPES"] == "OUTPUT_DIR/text.npz"
+
+
+def test_a_key_that_is_younger_than_a_run_has_its_default_there(stubbed, monkeypatch):
+    bench = stubbed.bench("OnlySup", "Co2S")
+    stubbed.prepare(bench)
+    stubbed.run(bench)
+    before = [digest(cell.cfg) for cell in bench.all_cells]
+    monkeypatch.setattr(defaults, "_METHODS", [*defaults._METHODS, add_younger_config])
+    again = stubbed.bench("OnlySup", "Co2S")
+    assert [digest(cell.cfg) for cell in again.all_cells] == before
+    assert rows_of(again.write(again.groups[0]))["Co2S"]["seeds"] == "1"
+    with pytest.raises(ValueError, match=r"MODEL\.YOUNGER\.SHARE: 0\.5 there, 0\.7 here"):
+        stubbed.bench("OnlySup", opts=("MODEL.YOUNGER.SHARE", "0.7"))
+
+
+def add_younger_config(cfg):
+    cfg.MODEL.YOUNGER = CfgNode()
+    cfg.MODEL.YOUNGER.SHARE = 0.5
+
+
+def test_rows_of_one_table_alone_have_no_floors(stubbed):
+    ceiling = Entry("All labels", "OnlySup", ("INPUT.TEST_SCALE", "0.5"))
+    own = {"INPUT.TEST_SCALE": "--splits"}
+    bench = stubbed.bench("OnlySup", floors=True, own=own, entries=(ceiling,))
+    titles = [cell.entry.title for cell in bench.all_cells]
+    assert titles == ["OnlySup", "All labels"]
+    (parts,) = bench.floors.values()
+    assert not any("All labels" in title for title in parts)
+    with pytest.raises(ValueError, match=r"INPUT.TEST_SCALE is what --splits sets here"):
+        stubbed.bench("x:OnlySup,INPUT.TEST_SCALE=0.5", own=own)
+    with pytest.raises(ValueError, match="would share a folder"):
+        stubbed.bench("All labels:OnlySup,SEED=1", entries=(ceiling,))
 
 
 def test_what_is_not_there_stays_empty(stubbed):
