@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from co2s.d2 import build_model
 from co2s.engine import load_cfg
 from co2s.engine.report import options
 from co2s.engine.runner import parse_entries
@@ -139,7 +141,8 @@ def test_every_entry_is_a_valid_configuration_of_its_own(path, data):
     splits = [f'("synthetic_aerial_1_16_{part}",)' for part in ("labeled", "unlabeled")]
     common = ["DATASETS.ROOT", str(data), "DATASETS.TEST", '("synthetic_aerial_val",)']
     common += ["DATASETS.LABELED", splits[0], "DATASETS.UNLABELED", splits[1]]
-    config = str(get_config_file("co2s_whdld.yaml"))
+    small = path.stem == "pairs"
+    config = str(get_config_file("quickstart.yaml" if small else "co2s_whdld.yaml"))
     found = {}
     for entry in entries:
         opts = [*common, *entry.opts, "MODEL.META_ARCHITECTURE", entry.method]
@@ -147,4 +150,20 @@ def test_every_entry_is_a_valid_configuration_of_its_own(path, data):
         found[json.dumps(options(cfg))] = entry.title
     missing = {entry.title for entry in entries} - {*found.values()}
     # Those that set what the paper's configurations have anyway.
-    assert missing <= {"tau 0.95", "queries for both", "Co2S"} and len(found) > 10
+    assert missing <= {"tau 0.95", "queries for both", "Co2S"}
+    assert len(found) == 6 if small else len(found) > 10
+
+
+def test_the_pairs_load_their_weights(data):
+    """Those that are alike are so in every tensor of their backbones."""
+    common = ["DATASETS.ROOT", str(data)]
+    for part in ("LABELED", "UNLABELED"):
+        common += [f"DATASETS.{part}", f'("synthetic_aerial_1_16_{part.lower()}",)']
+    for entry in parse_entries([f"@{PROJECT / 'ablations' / 'pairs.yaml'}"]):
+        opts = [*common, *entry.opts, "MODEL.META_ARCHITECTURE", entry.method]
+        cfg = load_cfg(str(get_config_file("quickstart.yaml")), opts, training=True)
+        states = [s.backbone.state_dict() for s in build_model(cfg).students.values()]
+        alike = states[0].keys() == states[1].keys() and all(
+            torch.equal(value, states[1][key]) for key, value in states[0].items()
+        )
+        assert alike == ("twice" in entry.title), entry.title
