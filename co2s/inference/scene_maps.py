@@ -15,7 +15,7 @@ import numpy as np
 from co2s import __version__
 from co2s.data.carried import Carried
 from co2s.files import place_together, write_json
-from co2s.modeling.sliding_window import fit_size
+from co2s.modeling.sliding_window import fit_factor
 
 from .geotiff import GeoTiffs
 from .layers import NO_MORE, Wanted, pixels_of
@@ -69,8 +69,7 @@ class Plan:
 
     def enlarged(self, carried: Carried, scene: tuple[int, int]) -> float:
         """By how much the network sees images enlarged that are of the training's resolution."""
-        height, width = carried.size or scene
-        return fit_size(height, width, self.base, self.scale)[0] / height
+        return fit_factor(*(carried.size or scene), self.base, self.scale)
 
 
 def is_finished(source: Source, output: Path, plan: Plan) -> bool:

@@ -36,10 +36,14 @@ def fit_size(height: int, width: int, base: tuple[int, int], scale: float = 1.0)
     The image is made to fit and yet never below `short` on its short side (method section 5), so
     it is the short side that decides.
     """
-    _, short = base
-    if short:
-        scale = short / min(height, width)
+    scale = fit_factor(height, width, base, scale)
     return round(height * scale), round(width * scale)
+
+
+def fit_factor(height: int, width: int, base: tuple[int, int], scale: float = 1.0) -> float:
+    """By how much `fit_size` enlarges, before it rounds to whole pixels."""
+    _, short = base
+    return short / min(height, width) if short else float(scale)
 
 
 def resize_image(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -4,17 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
-
 from co2s.config import plain, value_at
 from co2s.d2 import CfgNode, build_model
 from co2s.d2.key_names import key_names
 from co2s.data.carried import Carried
 from co2s.engine import load_cfg
 from co2s.modeling.meta_arch.students import Students
+from co2s.modeling.sliding_window import fit_factor
 from co2s.modeling.student import without_pretraining
 from co2s.modeling.temperature import FUSED
-from co2s.semi import EMA
 
 # Every key that says what a network computes; those of the students' own nodes come with it.
 KEYS = (
@@ -51,7 +49,7 @@ def select(cfg: CfgNode, model: Students, student: str = FUSED) -> Selection:
     options = options_of(cfg, names)
     chosen = build(options)[1]
     for name in names:
-        chosen.students[name].load_state_dict(_plain(model.predictors[name]).state_dict())
+        chosen.students[name].load_state_dict(model.networks[name].state_dict())
     known = model.temperatures.values()
     own = chosen.temperatures.values()
     chosen.temperatures.set({name: known[name] for name in own if name in known})
@@ -85,10 +83,9 @@ def scale_of(cfg: CfgNode, carried: Carried) -> float:
 
     A base size fits whole images, so that its factor is that of the images of the training.
     """
-    short = cfg.INPUT.TEST_BASE_SIZE[1]
-    if not short:
-        return float(cfg.INPUT.TEST_SCALE)
-    return short / min(carried.size) if carried.size else 1.0
+    base = cfg.INPUT.TEST_BASE_SIZE
+    size = carried.size or (base[1], base[1])  # where nothing is known of them
+    return fit_factor(*size, base, cfg.INPUT.TEST_SCALE)
 
 
 def _names(model: Students, student: str) -> list[str]:
@@ -98,7 +95,3 @@ def _names(model: Students, student: str) -> list[str]:
     if student not in known:
         raise ValueError(f"--student {student}: the model has {', '.join(known)}, and {FUSED}.")
     return [student]
-
-
-def _plain(predictor: nn.Module) -> nn.Module:
-    return predictor.module if isinstance(predictor, EMA) else predictor
