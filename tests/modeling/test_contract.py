@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from co2s.d2 import EventStorage, build_model
+from co2s.d2 import META_ARCH_REGISTRY, EventStorage, build_model
 from co2s.modeling import build_student
 from co2s.modeling.heads import HEAD_REGISTRY, Head
 
@@ -58,6 +58,18 @@ def test_a_method_starts_from_a_checkpoint_of_labels_alone(
     for key, value in model.state_dict().items():
         remembered = any(part in key for part in (".queues.", "ranks.", "thresholds."))
         assert not remembered or torch.equal(value, fresh.state_dict()[key]), key
+
+
+def test_a_method_reads_its_own_keys_alone(tiny_cfg, any_method):
+    """And those of a method it is a kind of: to the runner all others decide nothing."""
+    tiny_cfg.MODEL.META_ARCHITECTURE = any_method
+    kind = META_ARCH_REGISTRY.get(any_method)
+    for name, other in META_ARCH_REGISTRY:
+        if not issubclass(kind, other):
+            tiny_cfg.MODEL.pop(name.upper(), None)
+    kind.set_periods(tiny_cfg, 10)
+    kind.views(tiny_cfg)
+    build_model(tiny_cfg)
 
 
 def test_a_method_predicts_in_detectron2_s_form(tiny_cfg, build, any_method):

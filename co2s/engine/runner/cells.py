@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from co2s.config import get_co2s_cfg
-from co2s.d2 import CfgNode
+from co2s.d2 import META_ARCH_REGISTRY, CfgNode
 from co2s.files import write_text
 
 from ..config import load_cfg
@@ -136,12 +136,15 @@ def digest(cfg: CfgNode) -> str:
 
 
 def decisive(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that decide what is computed, wherever it lies."""
+    """The options that decide what is computed, wherever it lies: no keys of methods that the
+    run's is no kind of."""
+    kinds = META_ARCH_REGISTRY.get(values["MODEL.META_ARCHITECTURE"]).__mro__
+    others = tuple(f"MODEL.{n.upper()}." for n, kind in META_ARCH_REGISTRY if kind not in kinds)
     place = f"{values['OUTPUT_DIR']}{os.sep}"
     return {
         key: f"OUTPUT_DIR{os.sep}{value.removeprefix(place)}"
         if isinstance(value, str) and value.startswith(place)  # prototypes that a run makes
         else value
         for key, value in values.items()
-        if key not in FREE and key not in PLACES
+        if key not in FREE and key not in PLACES and not key.startswith(others)
     }

@@ -58,8 +58,13 @@ def test_every_cell_has_the_digest_of_its_configuration(filled):
     cfg.OUTPUT_DIR, cfg.MODEL.GLOBAL.GUIDANCE.PROTOTYPES = "/b/c", "/b/c/text.npz"
     cfg.DATASETS.ROOT, cfg.DATALOADER.NUM_WORKERS = "/elsewhere", 3
     assert digest(cfg) == here, "places and workers decide nothing"
+    assert cfg.MODEL.META_ARCHITECTURE == "OnlySup"
     cfg.MODEL.CO2S.THRESHOLD = 0.1
-    assert digest(cfg) != here
+    assert digest(cfg) == here, "keys of a method that does not run"
+    cfg.MODEL.META_ARCHITECTURE = "Co2S"
+    low = digest(cfg)
+    cfg.MODEL.CO2S.THRESHOLD = 0.2
+    assert len({here, low, digest(cfg)}) == 3
     assert decisive(options(cfg))["MODEL.GLOBAL.GUIDANCE.PROTOTYPES"] == "OUTPUT_DIR/text.npz"
 
 
