@@ -3,11 +3,10 @@
 import logging
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 from tqdm import tqdm
 
-from co2s.engine.runner.ray_pool import connected
+from co2s.engine.runner.ray_workers import Workers, connected
 from co2s.errors import is_mendable
 
 from .run import Job, Outcome, Predictor, ends_everything
@@ -50,22 +49,22 @@ def predict_on_ray(job: Job, sources: Sequence[Source], address: str = "auto") -
 
     A scene whose worker is lost is given to another one, and a new worker takes the place.
     """
-    ray = connected(address)
-    pool = _Pool(ray, job, len(sources))
+    workers = Workers(connected(address), Worker, job, most=len(sources))
+    logger.info("Ray: %d workers on the %ss of the cluster.", workers.free, workers.slot)
     waiting, tries = deque(sources), dict.fromkeys(sources, 0)
     outcome = Outcome()
     with tqdm(total=len(sources), desc="scenes", disable=None) as scenes:
-        while waiting or pool.busy:
-            while waiting and pool.free:
-                pool.start(waiting.popleft())
-            source, (said, why) = pool.next()
-            if said == "lost":
-                tries[source] += 1
-                if tries[source] < TRIES:
-                    logger.warning("A worker was lost with %s: again elsewhere.", source.path)
-                    waiting.append(source)
-                    continue
-                said, why = FAILED, f"its worker was lost {TRIES} times: {why}"
+        while waiting or workers.busy:
+            while waiting and workers.free:
+                workers.start(waiting.popleft(), "predict")
+            (answer,) = workers.answers(least=1)
+            source = answer.item
+            said, why = answer.said or (FAILED, f"its worker was lost {TRIES} times: {answer.lost}")
+            tries[source] += bool(answer.lost)
+            if answer.lost and tries[source] < TRIES:
+                logger.warning("A worker was lost with %s: again elsewhere.", source.path)
+                waiting.append(source)
+                continue
             if said == ENDED:
                 raise ValueError(why)
             _note(outcome, source, said, why)
@@ -79,36 +78,3 @@ def _note(outcome: Outcome, source: Source, said: str, why: str) -> None:
     if said == FAILED:
         outcome.failed[source.path] = why
         logger.warning("%s failed: %s", source.path, why)
-
-
-class _Pool:
-    """The workers of a run, and what they are at."""
-
-    def __init__(self, ray: Any, job: Job, most: int) -> None:
-        resources = ray.cluster_resources()
-        kind = "num_gpus" if resources.get("GPU") else "num_cpus"
-        slots = int(resources.get("GPU" if kind == "num_gpus" else "CPU", 1))
-        self._ray, self._job = ray, job
-        self._kind = ray.remote(**{kind: 1})(Worker)
-        self.free = [self._new() for _ in range(max(min(slots, most), 1))]
-        self.busy: dict[Any, tuple[Any, Source]] = {}
-        logger.info("Ray: %d workers on the %s of the cluster.", len(self.free), kind[4:].upper())
-
-    def _new(self) -> Any:
-        return self._kind.remote(self._job)
-
-    def start(self, source: Source) -> None:
-        worker = self.free.pop()
-        self.busy[worker.predict.remote(source)] = worker, source
-
-    def next(self) -> tuple[Source, tuple[str, str]]:
-        """The next scene that is through, and what its worker says."""
-        (done,), _ = self._ray.wait([*self.busy], num_returns=1)
-        worker, source = self.busy.pop(done)
-        try:
-            said = self._ray.get(done)
-        except self._ray.exceptions.RayActorError as error:
-            self.free.append(self._new())
-            return source, ("lost", str(error).splitlines()[0])
-        self.free.append(worker)
-        return source, said

@@ -1,12 +1,10 @@
 """Jobs on a Ray cluster: one on each GPU, or on each CPU, of all its machines."""
 
 import time
-from typing import Any
-
-from co2s.optional import import_extra
 
 from .jobs import LOST, Ended, Job
 from .process import Process
+from .ray_workers import Workers, connected
 
 POLL = 0.2  # seconds
 
@@ -30,19 +28,6 @@ class Worker:
             self._process.stop()
 
 
-def connected(address: str) -> Any:
-    """The package ray, connected to a running cluster; ValueError where there is none."""
-    ray = import_extra("ray", "ray")
-    if not ray.is_initialized():
-        try:
-            ray.init(address=address, log_to_driver=False)
-        except ConnectionError as error:
-            raise ValueError(
-                f"--ray {address}: no Ray cluster is there ({error}). Start one: ray start --head"
-            ) from error
-    return ray
-
-
 class RayPool:
     """Slots of a running cluster, whose machines must see the data and the output.
 
@@ -50,43 +35,26 @@ class RayPool:
     """
 
     def __init__(self, address: str = "auto") -> None:
-        self._ray = connected(address)
-        resources = self._ray.cluster_resources()
-        kind = "GPU" if resources.get("GPU") else "CPU"
-        own = {f"num_{kind.lower()}s": 1, "max_concurrency": 2}  # `run` and `stop`
-        self._kind = self._ray.remote(**own)(Worker)
-        self._free = [self._kind.remote() for _ in range(max(int(resources.get(kind, 1)), 1))]
-        self._busy: dict[Any, tuple[Any, Job]] = {}
+        # Two calls at once: `run` and `stop`.
+        self._workers = Workers(connected(address), Worker, max_concurrency=2)
 
     @property
     def free(self) -> int:
-        return len(self._free)
+        return self._workers.free
 
     @property
     def busy(self) -> int:
-        return len(self._busy)
+        return len(self._workers.busy)
 
     def start(self, job: Job) -> None:
-        worker = self._free.pop()
-        self._busy[worker.run.remote(job)] = worker, job
+        self._workers.start(job, "run")
 
     def ended(self) -> list[Ended]:
         """Those that have ended since the last call."""
-        futures = [*self._busy]
-        done, _ = self._ray.wait(futures, num_returns=len(futures), timeout=0)
-        return [self._take(future) for future in done]
+        answers = self._workers.answers()
+        return [Ended(a.item, LOST, a.lost) if a.lost else a.said for a in answers]
 
     def stop(self) -> None:
         """Let all that run save and end."""
-        for worker, _ in self._busy.values():
+        for worker in self._workers.busy:
             worker.stop.remote()
-
-    def _take(self, future: Any) -> Ended:
-        worker, job = self._busy.pop(future)
-        try:
-            ended: Ended = self._ray.get(future)
-        except self._ray.exceptions.RayActorError as error:
-            self._free.append(self._kind.remote())
-            return Ended(job, LOST, str(error).splitlines()[0])
-        self._free.append(worker)
-        return ended

@@ -84,8 +84,8 @@ def scale_of(cfg: CfgNode, carried: Carried) -> float:
     A base size fits whole images, so that its factor is that of the images of the training.
     """
     base = cfg.INPUT.TEST_BASE_SIZE
-    size = carried.size or (base[1], base[1])  # where nothing is known of them
-    return fit_factor(*size, base, cfg.INPUT.TEST_SCALE)
+    height, width = carried.size or (base[1], base[1])  # where nothing is known of them
+    return fit_factor(height, width, base, cfg.INPUT.TEST_SCALE)
 
 
 def _names(model: Students, student: str) -> list[str]:
