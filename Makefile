@@ -39,7 +39,7 @@ $(STAMP): setup.cfg setup.py pyproject.toml
 		exit 1; }
 	@echo "Installing co2s and its requirements into $(VENV): some minutes, and some GB with CUDA." >&2
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -e '.[dev,geo,onnx,ray,web]'
+	$(BIN)/python -m pip install -q -e '.[dev,geo,onnx,ray,vlm,web]'
 	@touch $@
 
 clean:

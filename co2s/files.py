@@ -1,10 +1,11 @@
-"""The one writer of files: each is whole or not there.
+"""The one writer of files: each is whole or not there; and what tells one file from another.
 
 A file is made under a hidden name of its own beside its place, flushed to the disk and renamed.
 Whoever reads it meanwhile sees the old one or the new one, two processes do not meet in one draft,
 and permissions are those of any new file (umask).
 """
 
+import hashlib
 import json
 import os
 import re
@@ -106,6 +107,15 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     finally:
         for rest in (draft, aside):
             shutil.rmtree(rest, ignore_errors=True)
+
+
+def file_digest(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def left_by_system(path: Path) -> bool:

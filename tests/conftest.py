@@ -1,5 +1,6 @@
-"""Fixtures that all tests share: a tiny configuration and a random batch."""
+"""Fixtures that all tests share: a tiny configuration, a random batch, scripts as modules."""
 
+import importlib.util
 import json
 import logging
 import os
@@ -22,7 +23,7 @@ from co2s.d2 import META_ARCH_REGISTRY, DatasetCatalog, MetadataCatalog
 from co2s.data import catalog
 from co2s.engine import load_cfg
 from co2s.engine.report import options
-from co2s.modeling.meta_arch import Method, Pretraining
+from co2s.modeling.meta_arch import Method
 
 cv2.setNumThreads(0)  # one core each; and a process that a test forks has no pool to wait for
 
@@ -45,6 +46,11 @@ def tiny_cfg():
         student.HEAD.DILATIONS = (1, 2, 3)
     cfg.MODEL.GLOBAL.BACKBONE.IMAGE_SIZE = 32
     cfg.MODEL.GLOBAL.BACKBONE.OUTPUT_DIM = 24
+    for teacher, patch in (("DINO", 14), ("CLIP", 8)):  # frozen ones, at random
+        node = cfg.MODEL.RSMTDF[teacher].BACKBONE
+        node.WEIGHTS, node.WIDTH, node.DEPTH, node.HEADS = "", 24, 1, 2
+        node.PATCH_SIZE, node.IMAGE_SIZE, node.OUTPUT_DIM = patch, 2 * patch, 12
+    cfg.MODEL.RSMTDF.CLIP.SIDE = 16
     cfg.INPUT.CROP_SIZE = 32
     cfg.SOLVER.MAX_ITER = 10
     cfg.SOLVER.IMS_PER_BATCH = 2
@@ -86,9 +92,7 @@ def random_batch():
 
 
 METHODS = sorted(
-    name
-    for name, kind in META_ARCH_REGISTRY
-    if issubclass(kind, Method) and not issubclass(kind, Pretraining)
+    name for name, kind in META_ARCH_REGISTRY if issubclass(kind, Method) and kind.segments
 )
 
 
@@ -121,6 +125,21 @@ def eager():
         cfg.MODEL.U2PL.ANCHOR_PROBABILITY = 0.0
 
     return set_keys
+
+
+@pytest.fixture(scope="session")
+def load_script():
+    """A function (path) -> a file of no package, such as a tool, as a module of its own."""
+
+    def load(path):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        if hasattr(module, "setup_logger"):
+            module.setup_logger = lambda **_: None  # it keeps what pytest closes after a test
+        return module
+
+    return load
 
 
 @pytest.fixture

@@ -1,15 +1,19 @@
 """Imports point down, and the picture of docs/architecture.md is the code's."""
 
-import importlib.util
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
-spec = importlib.util.spec_from_file_location("draw", ROOT / "docs" / "draw_architecture.py")
-draw = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(draw)
 
 
-def test_every_import_points_down():
+@pytest.fixture(scope="module")
+def draw(load_script):
+    """docs/draw_architecture.py"""
+    return load_script(ROOT / "docs" / "draw_architecture.py")
+
+
+def test_every_import_points_down(draw):
     graph = draw.edges()
     assert graph.keys() <= draw.LEVEL.keys(), "a new part needs a level"
     upwards = [
@@ -21,7 +25,7 @@ def test_every_import_points_down():
     assert not upwards
 
 
-def test_the_picture_is_the_code_s():
+def test_the_picture_is_the_code_s(draw):
     page = (ROOT / "docs" / "architecture.md").read_text()
     assert draw.picture() in page, "run python docs/draw_architecture.py and replace the picture"
     largest = draw.shares().split()[0]

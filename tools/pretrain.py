@@ -1,18 +1,19 @@
 #!/usr/bin/env python
-"""Pretrain backbones on unlabelled images: pretrain.py --config-file FILE [--num-gpus N].
+"""Pretrain backbones, mostly on unlabelled images: pretrain.py --config-file FILE [--num-gpus N].
 
 [--resume] [--half] [--export-only] [KEY VALUE ...]
-MODEL.META_ARCHITECTURE is MaskedImageModeling or FeatureDistillation. Afterwards
-<OUTPUT_DIR>/backbone_<student>.safetensors is a file for BACKBONE.WEIGHTS like any other.
+MODEL.META_ARCHITECTURE is MaskedImageModeling, FeatureDistillation, or S4, which reads labels, too.
+Afterwards <OUTPUT_DIR>/backbone_<student>.safetensors is a file for BACKBONE.WEIGHTS like any
+other.
 --half: write it in float16. --export-only: write it from the last checkpoint of a run, or from
 MODEL.WEIGHTS, and train nothing.
 Options of the configuration follow as `KEY VALUE` pairs. Without a GPU, --num-gpus N runs N
 processes on the CPU. Exit code 2: something that the last line says how to mend.
 """
 
-from co2s.d2 import comm, default_argument_parser
+from co2s.d2 import default_argument_parser
 from co2s.engine import SemiSupervisedTrainer, load_cfg, setup
-from co2s.engine.export import check_pretrains, export_backbones, export_checkpoint
+from co2s.engine.export import check_pretrains, export_checkpoint, export_run
 from co2s.engine.processes import run_in_processes
 from co2s.tool import tool
 
@@ -24,8 +25,7 @@ def main(args):
     trainer = SemiSupervisedTrainer(cfg, resume=args.resume)
     trainer.resume_or_load(resume=args.resume)
     trainer.train()
-    if comm.is_main_process():
-        export_backbones(cfg, trainer.method, trainer.made, args.half)
+    export_run(trainer, args.half)
 
 
 @tool
@@ -46,7 +46,10 @@ def parse_args():
     )
     args = parser.parse_args()
     if args.eval_only:
-        raise ValueError("--eval-only: pretraining predicts no classes, there is nothing to score.")
+        raise ValueError(
+            "--eval-only: this tool scores nothing. Of pretraining only S4 predicts classes, those "
+            "of its labels; tools/train_net.py --eval-only scores them."
+        )
     return args
 
 

@@ -90,6 +90,13 @@ def _add_model(cfg: CN) -> None:
 
     cfg.MODEL.EMA_DECAY = 0.0  # above 0: averages of students predict; not given: the method's
     cfg.MODEL.EMA_LABELS = True  # they also make the pseudo-labels, as in UniMatch V2
+    cfg.MODEL.PURIFIER = CN()
+    cfg.MODEL.PURIFIER.NAME = ""  # in PURIFIER_REGISTRY, changes pseudo-labels; empty: they stay
+    cfg.MODEL.PURIFIER.BOXES = ""  # folder that tools/ground_classes.py wrote, for VLMPurifier
+    cfg.MODEL.PURIFIER.UNSURE = 0.7  # labels below this confidence are looked at
+    cfg.MODEL.PURIFIER.REPLACE = 0.3  # and below this one those that the boxes deny are replaced
+    cfg.MODEL.PURIFIER.THRESHOLD = 0.6  # from which on a purified one counts; 0: the method's own
+    cfg.MODEL.PURIFIER.SOFTMAX = False  # over the scores of all classes, as in the release
     cfg.MODEL.FUSION = "confidence"  # of several students: or "mean", or the name of one
     cfg.MODEL.STUDENT_MAPS = True  # also return each student's own map at inference
     cfg.MODEL.ACTIVATION_CHECKPOINTING = "none"  # or "mlp", "block": recomputed, not kept
@@ -142,6 +149,11 @@ def _student(backbone: str, model: str, features: list[int], guidance: str) -> C
     node.HEAD.CLASS_POOL = 4  # pooling before class reasoning
     node.HEAD.UP_DIMS = (64, 32)
     node.HEAD.SKIP_DIMS = (32, 16)  # of the deep and of the shallow skip
+    node.NECK = CN()  # between backbone and decoder: what RSMTDF's students have more
+    node.NECK.DIMS = ()  # channels of the teachers' maps that it translates to; empty: no neck
+    node.NECK.HIDDEN = 1024  # channels between the two layers of a translator
+    node.NECK.KEPT = 0.8  # share of the dense map that the decoder sees
+    node.NECK.ADDED = 0.1  # of what is made of each translated map
     node.LOGITS_SIZE = 0  # logits go through a square of this side; 0: straight to the crop
     return node
 
@@ -157,6 +169,7 @@ def _add_schedule(cfg: CN) -> None:
     cfg.SOLVER.WEIGHT_DECAY = 0.01
     cfg.SOLVER.WEIGHT_DECAY_NORM = None  # of normalisation layers; None: as the others
     cfg.SOLVER.WARMUP_ITERS = 0  # steps of warm-up; the method has none
+    cfg.SOLVER.SCHEDULE = "poly"  # (1 - t / T) ** POLY_POWER of the rate, or "cosine", to 0
     cfg.SOLVER.POLY_POWER = 0.9
     cfg.SOLVER.ACCUMULATE = 1  # parts of a step that pass one after another; same mathematics
     cfg.SOLVER.AMP.DTYPE = "bf16"  # or "fp16", with AMP.ENABLED; losses stay in float32

@@ -58,14 +58,13 @@ class PairedStreams:
 def build_train_loader(cfg: CfgNode, views: Views | None, start_iter: int = 0) -> PairedStreams:
     """The paired streams from step `start_iter` on, exactly as if the steps before had been made.
 
-    views: what the method sees of an unlabelled image. Where it sees none, or without
-    DATASETS.UNLABELED, the unlabelled half is empty; the labelled one where the views say so.
+    views: what the method sees of an unlabelled image. Where it sees none the unlabelled half is
+    empty; the labelled one where the views say so. ValueError where no dataset is named for one.
     """
     labeled = unlabeled = None
-    pretrains = views is not None and not views.labeled
-    if not pretrains:
+    if views is None or views.labeled:
         labeled = build_labeled_loader(cfg, start_iter)
-    if views is not None and (cfg.DATASETS.UNLABELED or pretrains):
+    if views is not None:
         unlabeled = build_unlabeled_loader(cfg, views, start_iter)
     return PairedStreams(labeled, unlabeled, BadFiles(cfg.DATALOADER.MAX_BAD_FILES))
 
@@ -73,6 +72,7 @@ def build_train_loader(cfg: CfgNode, views: Views | None, start_iter: int = 0) -
 def build_labeled_loader(cfg: CfgNode, start_iter: int = 0) -> DataLoader:
     """Endless batches of labelled items; SOLVER.IMS_PER_BATCH of them over all processes."""
     names = cfg.DATASETS.LABELED
+    check_classes(names)
     records = _records(names, "DATASETS.LABELED")
     dataset = LabeledDraws(records, LabeledMapper(cfg, names), cfg.SEED)
     return _endless(cfg, dataset, start_iter)
@@ -82,8 +82,11 @@ def build_unlabeled_loader(cfg: CfgNode, views: Views, start_iter: int = 0) -> D
     """Endless batches of unlabelled items; SOLVER.IMS_PER_BATCH of them over all processes."""
     check_partner(cfg, views)
     names = cfg.DATASETS.UNLABELED
-    records = _records(names, "DATASETS.UNLABELED", alike=views.labeled)
-    dataset = UnlabeledDraws(records, UnlabeledMapper(cfg, names, views), cfg.SEED)
+    records = _records(names, "DATASETS.UNLABELED")
+    mapper = UnlabeledMapper(cfg, names, views)
+    if mapper.boxes is not None:
+        mapper.boxes.check(records, mapper.specs)
+    dataset = UnlabeledDraws(records, mapper, cfg.SEED)
     return _endless(cfg, dataset, start_iter)
 
 
@@ -100,6 +103,7 @@ def build_labeled_images(cfg: CfgNode) -> DataLoader:
     `bad_files` knows it: whoever iterates has to check those.
     """
     names = cfg.DATASETS.LABELED
+    check_classes(names)
     records = _records(names, "DATASETS.LABELED")
     limit = cfg.DATALOADER.MAX_BAD_FILES
     loader = _once(cfg, MappedRecords(records, EvalMapper(cfg, names), replace=limit > 0))
@@ -143,17 +147,23 @@ class MappedRecords(Dataset):
 def iterations_per_epoch(cfg: CfgNode) -> int:
     """Steps that walk the unlabelled pool once (the labelled one where there is no other)."""
     names = cfg.DATASETS.UNLABELED or cfg.DATASETS.LABELED
-    records = _records(names, "DATASETS", alike=bool(cfg.DATASETS.LABELED))
+    records = _records(names, "DATASETS")
     return math.ceil(len(records) / cfg.SOLVER.IMS_PER_BATCH)
 
 
-def _records(names: Sequence[str], key: str, alike: bool = True) -> list[Record]:
-    """The records of all names together; alike: those that declare classes declare the same."""
+def check_classes(names: Sequence[str]) -> None:
+    """ValueError where labelled datasets have not the same classes; unlabelled ones may."""
+    classes = {name: get_spec(name).class_names for name in names}
+    if len({tuple(entry) for entry in classes.values()}) > 1:
+        raise ValueError(
+            f"The datasets in DATASETS.LABELED must have the same classes, found {classes}."
+        )
+
+
+def _records(names: Sequence[str], key: str) -> list[Record]:
+    """The records of all names together."""
     if not names:
         raise ValueError(f"{key} is empty. Name at least one registered dataset there.")
-    classes = {name: get_spec(name).class_names for name in names}
-    if alike and len({tuple(entry) for entry in classes.values() if entry}) > 1:
-        raise ValueError(f"The datasets in {key} must have the same classes, found {classes}.")
     return [record for name in names for record in get_records(name)]
 
 

@@ -152,14 +152,24 @@ def get_records(name: str) -> list[Record]:
     return records
 
 
-def known_masks(names: Sequence[str]) -> dict[tuple[str, str], str]:
+def known_masks(
+    names: Sequence[str], classes: Sequence[str] | None = None
+) -> dict[tuple[str, str], str]:
     """The masks that lie there for unlabelled images, by (dataset, image_id), to diagnose by.
 
-    Nothing trains on them. A warning where none of these splits has any.
+    Nothing trains on them. A warning where none of these splits has any, and for a dataset that has
+    other classes than those of the pseudo-labels, whose masks tell nothing of them.
     """
     found: dict[tuple[str, str], str] = {}
     for name in names:
         spec = get_spec(name)
+        if classes is not None and spec.classes and spec.class_names != [*classes]:
+            logger.warning(
+                "DATASETS.DIAGNOSE: %s has other classes than the labelled images; the precision "
+                "of its pseudo-labels stays unknown.",
+                name,
+            )
+            continue
         split = name.removesuffix("_unlabeled").removeprefix(spec.name).removeprefix("_") or None
         files = DatasetFiles(spec, dataset_root(spec.name))
         found |= {(spec.name, image): mask for image, mask in files.known_masks(split).items()}

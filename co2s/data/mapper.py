@@ -13,6 +13,7 @@ from co2s.structures import IGNORE_LABEL, EvalItem, LabeledItem, UnlabeledItem, 
 from co2s.structures.items import Source
 
 from .catalog import get_spec, known_masks
+from .grounding import StoredBoxes
 from .reading.samples import Pixels, load_classes, load_image, load_labeled
 from .records import Record
 from .spec import DatasetSpec
@@ -64,10 +65,12 @@ class UnlabeledMapper:
         cutmix: Mapping,
         specs: Mapping[str, DatasetSpec],
         known: Mapping[tuple[str, str], str] | None = None,
+        boxes: StoredBoxes | None = None,
     ) -> None:
         """cutmix: the keyword arguments of `cutmix_box`.
 
         known: the mask of an image, by dataset and image_id, to diagnose by; None: of none.
+        boxes: where items shall have a "grounding", what it is made of.
         """
         self.views = views
         self.weak = weak
@@ -75,10 +78,14 @@ class UnlabeledMapper:
         self.strong = strong
         self.cutmix = cutmix
         self.known = known
+        self.boxes = boxes
 
     @classmethod
     def from_config(cls, cfg: CfgNode, names: Sequence[str], views: Views) -> dict:
-        node = cfg.INPUT.CUTMIX
+        node, known = cfg.INPUT.CUTMIX, None
+        if cfg.DATASETS.DIAGNOSE:
+            labeled = cfg.DATASETS.LABELED
+            known = known_masks(names, get_spec(labeled[0]).class_names if labeled else None)
         cutmix = {
             "probability": node.PROB,
             "area": tuple(node.AREA),
@@ -90,7 +97,8 @@ class UnlabeledMapper:
             "strong": strong_view(cfg),
             "cutmix": cutmix,
             "specs": _specs(names),
-            "known": known_masks(names) if cfg.DATASETS.DIAGNOSE else None,
+            "known": known,
+            "boxes": _stored_boxes(cfg) if views.labeled else None,
         }
 
     def __call__(self, record: Record, partner: Record, rng: np.random.Generator) -> UnlabeledItem:
@@ -126,6 +134,8 @@ class UnlabeledMapper:
         }
         if diagnose:
             item["diagnosis"] = torch.from_numpy(self._diagnosis(record, image, geometry))
+        if self.boxes is not None:
+            item["grounding"] = torch.from_numpy(self._grounding(record, image, geometry))
         if changes:
             seen = zip(changes, wanted, strict=True)
             item["strong"] = to_tensor(*(apply(c, crop) if w else crop for c, w in seen))
@@ -140,6 +150,14 @@ class UnlabeledMapper:
         labelled = {**record, "sem_seg_file_name": mask}
         classes = load_classes(labelled, self.specs[record["dataset"]], image)
         return geometry.classes(classes)
+
+    def _grounding(self, record: Record, image: Pixels, geometry: Geometry) -> np.ndarray:
+        """(N, S, S) uint8: what stored boxes say of the weak view, of each class."""
+        assert self.boxes is not None
+        maps = np.zeros((len(self.boxes.classes), self.weak.size, self.weak.size), np.uint8)
+        for number, scores in self.boxes.scores(record, image.size).items():
+            maps[number] = geometry.scores(scores)
+        return maps
 
 
 class EvalMapper:
@@ -182,6 +200,14 @@ def _about(record: Record, image: Pixels) -> Source:
         "height": image.size[0],
         "width": image.size[1],
     }
+
+
+def _stored_boxes(cfg: CfgNode) -> StoredBoxes | None:
+    """Those that the configuration's purifier looks at; None where it looks at none."""
+    node = cfg.MODEL.PURIFIER
+    if not (node.NAME and node.BOXES):
+        return None
+    return StoredBoxes(node.BOXES, get_spec(cfg.DATASETS.LABELED[0]).class_names)
 
 
 def _specs(names: Sequence[str]) -> dict[str, DatasetSpec]:

@@ -122,11 +122,8 @@ def _is_sound(path: Path, _changed: int, _size: int) -> bool:
 
 def numbered(folder: Path) -> dict[int, Path]:
     """The checkpoints that are named by their step, by that number."""
-    found = {}
-    for path in folder.glob("model_*.pth"):
-        if step := re.fullmatch(r"model_(\d+)", path.stem):
-            found[int(step[1])] = path
-    return found
+    found = {_step(path): path for path in folder.glob("model_*.pth")}
+    return {step: path for step, path in found.items() if step is not None}
 
 
 def clear_drafts(folder: Path) -> None:
@@ -184,5 +181,10 @@ def started_from(cfg: CfgNode, weights: str) -> CfgNode:
 
 def _age(path: Path) -> tuple[int, float]:
     """Sorts the newest first: by the step in the name, where there is one, else by time."""
-    step = re.fullmatch(r"model_(\d+)", path.stem)
-    return (-int(step[1]) if step else 0, -path.stat().st_mtime)
+    return (-(_step(path) or 0), -path.stat().st_mtime)
+
+
+def _step(path: Path) -> int | None:
+    """The step in a checkpoint's name; None: it is named otherwise."""
+    found = re.fullmatch(r"model_(\d+)", path.stem)
+    return int(found[1]) if found else None

@@ -13,8 +13,8 @@ from co2s.data import iterations_per_epoch, register_datasets
 from co2s.modeling.backbone import patch_size, settle
 from co2s.modeling.execution import precisions
 from co2s.modeling.guidance.text import name_prototypes
-from co2s.modeling.meta_arch import Method, Pretraining  # the methods bring keys of their own
-from co2s.modeling.metadata import num_bands, num_classes
+from co2s.modeling.meta_arch import Method  # the methods bring keys of their own
+from co2s.modeling.metadata import check_bands, num_bands
 
 
 def load_cfg(
@@ -73,27 +73,32 @@ def _resolve(cfg: CfgNode, given: Given, training: bool, resume: bool) -> list[s
         cfg.MODEL.DEVICE = "cpu"
     _check_values(cfg)
     cfg.MODEL.NUM_BANDS = num_bands(cfg)
-    if pretrains(cfg):
-        META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE).settle(cfg)
-    else:
-        cfg.MODEL.NUM_CLASSES = num_classes(cfg)
+    method = method_of(cfg)
+    method.settle(cfg)
     for name in cfg.MODEL.STUDENTS:
         settle(cfg.MODEL[name.upper()])
     notes += _average(cfg, given)
     notes += _fit_crop(cfg, given)
     if training:
-        META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE).views(cfg)  # refuses what it cannot be
+        check_bands(cfg)
+        method.views(cfg)  # refuses what it cannot be
         notes += _schedule(cfg, given)
-        if not pretrains(cfg):
+        if method.segments:
             name_prototypes(cfg)
     if cfg.SEED < 0 and training:
         cfg.SEED = _drawn_seed(cfg, resume)
     return notes
 
 
-def pretrains(cfg: CfgNode) -> bool:
-    """Whether the method needs no classes, as it makes backbones and no segmentation."""
-    return issubclass(META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE), Pretraining)
+def method_of(cfg: CfgNode) -> type[Method]:
+    """The class of the configuration's method."""
+    return META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE)
+
+
+def known_methods() -> dict[str, type[Method]]:
+    """Every registered method by its name, in order; detectron2's registry holds others, too."""
+    found = {n: kind for n, kind in META_ARCH_REGISTRY if isinstance(kind, type)}
+    return {n: found[n] for n in sorted(found) if issubclass(found[n], Method)}
 
 
 def _check_values(cfg: CfgNode) -> None:
@@ -106,12 +111,10 @@ def _check_values(cfg: CfgNode) -> None:
     weights = cfg.MODEL.WEIGHTS
     if weights and "://" not in weights and not Path(weights).is_file():
         raise FileNotFoundError(f"MODEL.WEIGHTS '{weights}': no such file, seen from {Path.cwd()}.")
-    methods = sorted(
-        n for n, kind in META_ARCH_REGISTRY if isinstance(kind, type) and issubclass(kind, Method)
-    )
-    if cfg.MODEL.META_ARCHITECTURE not in methods:
+    if cfg.MODEL.META_ARCHITECTURE not in known_methods():
         raise ValueError(
-            f"MODEL.META_ARCHITECTURE is '{cfg.MODEL.META_ARCHITECTURE}'; known are {methods}."
+            f"MODEL.META_ARCHITECTURE is '{cfg.MODEL.META_ARCHITECTURE}'; known are "
+            f"{[*known_methods()]}."
         )
     names = cfg.MODEL.STUDENTS
     if not names or len(set(names)) < len(names) or not all(_is_student(cfg, n) for n in names):
@@ -127,8 +130,7 @@ def _is_student(cfg: CfgNode, name: str) -> bool:
 
 def _average(cfg: CfgNode, given: Given) -> list[str]:
     """MODEL.EMA_DECAY as the method has it, where nobody gave it."""
-    method = cfg.MODEL.META_ARCHITECTURE
-    decay = META_ARCH_REGISTRY.get(method).ema_decay
+    method, decay = cfg.MODEL.META_ARCHITECTURE, method_of(cfg).ema_decay
     if not decay or "MODEL.EMA_DECAY" in given:
         return []
     cfg.MODEL.EMA_DECAY = decay
@@ -157,7 +159,7 @@ def _schedule(cfg: CfgNode, given: Given) -> list[str]:
     file's before its base's. What counts stands in MAX_ITER; EPOCHS is 0 afterwards.
     """
     epoch = iterations_per_epoch(cfg)  # also finds out now, not later, that data are missing
-    META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE).set_periods(cfg, epoch)
+    method_of(cfg).set_periods(cfg, epoch)
     epochs, cfg.SOLVER.EPOCHS = cfg.SOLVER.EPOCHS, 0
     if not epochs:
         return []

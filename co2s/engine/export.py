@@ -10,14 +10,12 @@ from torch import Tensor
 
 import co2s
 from co2s.config import plain
-from co2s.d2 import META_ARCH_REGISTRY, CfgNode, build_model
+from co2s.d2 import CfgNode, build_model, comm
 from co2s.files import write_together
 from co2s.modeling.backbone import DENSE, heads_of
-from co2s.modeling.meta_arch import Pretraining
-from co2s.semi import EMA
 
 from .checkpoints import WholeCheckpointer, last_checkpoint, started_from
-from .config import pretrains
+from .config import known_methods, method_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +32,7 @@ def export_backbones(cfg: CfgNode, method: Any, steps: int, half: bool = False) 
     backbone that has no such layout, and for numbers that float16 cannot hold.
     """
     writers, folder = {}, Path(cfg.OUTPUT_DIR)
-    for name, student in _encoders(method).items():
+    for name, student in method.networks.items():
         tensors = backbone_tensors(name, student.backbone, half)
         about = metadata(cfg, name, student, steps)
         writers[folder / f"backbone_{name}.safetensors"] = _writer(tensors, about)
@@ -44,10 +42,17 @@ def export_backbones(cfg: CfgNode, method: Any, steps: int, half: bool = False) 
     return [*writers]
 
 
-def _encoders(method: Any) -> dict[str, Any]:
-    """The students, or their averages, by name."""
-    found = method.predictors.items()
-    return {name: part.module if isinstance(part, EMA) else part for name, part in found}
+def export_run(trainer: Any, half: bool = False) -> None:
+    """The same of a trainer whose training is through, as its last step left the students.
+
+    That is what `export_checkpoint` finds there, too: a report may be of an earlier step, the best
+    one for the classes of the labels. Every process calls it, the main one writes.
+    """
+    cfg = trainer.cfg
+    if trainer.keeper is not None:
+        trainer.checkpointer.load(last_checkpoint(cfg), checkpointables=[])
+    if comm.is_main_process():
+        export_backbones(cfg, trainer.method, trainer.made, half)
 
 
 def export_checkpoint(cfg: CfgNode, half: bool = False) -> list[Path]:
@@ -68,9 +73,9 @@ def export_checkpoint(cfg: CfgNode, half: bool = False) -> list[Path]:
 
 
 def check_pretrains(cfg: CfgNode) -> None:
-    """ValueError where the method of a configuration trains no backbones alone."""
-    if not pretrains(cfg):
-        kinds = sorted(n for n, kind in META_ARCH_REGISTRY if issubclass(kind, Pretraining))
+    """ValueError where the method of a configuration is no pretraining."""
+    if not method_of(cfg).pretrains:
+        kinds = [name for name, kind in known_methods().items() if kind.pretrains]
         raise ValueError(
             f"MODEL.META_ARCHITECTURE {cfg.MODEL.META_ARCHITECTURE} trains a segmentation "
             f"(tools/train_net.py). What pretrains backbones is {' or '.join(kinds)}."

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,14 @@ logger = logging.getLogger(__name__)
 
 class EnoughEvaluations(BaseException):
     """Ends training early. No Exception: those are logged as failures by every trainer."""
+
+
+def is_complete(trainer: Any) -> bool:
+    """Whether a training that ends made all its steps, or as many as were enough.
+
+    For `after_train`, which is called while whatever ended the training is on its way.
+    """
+    return trainer.iter >= trainer.max_iter or isinstance(sys.exc_info()[1], EnoughEvaluations)
 
 
 class EvaluateAndKeepBest(HookBase):

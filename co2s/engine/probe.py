@@ -14,7 +14,7 @@ from co2s.d2 import CfgNode, build_model, comm, seed_all_rng
 from co2s.data import build_labeled_images
 from co2s.modeling.backbone import DENSE, padded_size
 from co2s.modeling.metadata import num_classes
-from co2s.modeling.sliding_window import fit_size, resize_image
+from co2s.modeling.sliding_window import fit_size, resize_image, window_and_stride
 from co2s.modeling.student import Student
 from co2s.solver.logistic import fit_linear
 from co2s.structures import IGNORE_LABEL, EvalItem, windows
@@ -94,8 +94,8 @@ def _of_image(
     """Features, targets and weights of an image's patches, by batches of its windows."""
     patch = student.backbone.size_divisibility or 1
     image, classes = seen(cfg, item)
-    size, (height, width) = cfg.TEST.WINDOW_SIZE or cfg.INPUT.CROP_SIZE, classes.shape
-    boxes = windows(height, width, size, max(int(size * cfg.TEST.STRIDE_RATIO), 1))
+    height, width = classes.shape
+    boxes = windows(height, width, *window_and_stride(cfg))
     boxes = [boxes[i] for i in sorted(_drawn(len(boxes), quota, rng))]
     batch = cfg.TEST.WINDOW_BATCH
     for start in range(0, len(boxes), batch):

@@ -10,7 +10,7 @@ from co2s.modeling.guidance.text import prepare_prototypes
 from co2s.preparation.check import check_before_training
 
 from .checkpoints import last_checkpoint
-from .config import load_cfg, pretrains
+from .config import load_cfg, method_of
 
 
 def setup(args: argparse.Namespace) -> CfgNode:
@@ -22,7 +22,7 @@ def setup(args: argparse.Namespace) -> CfgNode:
     notes: list[str] = []
     training = not args.eval_only
     cfg = load_cfg(args.config_file, args.opts, training=training, resume=args.resume, notes=notes)
-    if not training and pretrains(cfg):
+    if not training and not method_of(cfg).segments:
         raise ValueError(
             f"--eval-only: {cfg.MODEL.META_ARCHITECTURE} predicts no classes, so there is nothing "
             "to score. Train a segmentation from its backbones and score that."
@@ -43,7 +43,7 @@ def setup(args: argparse.Namespace) -> CfgNode:
         log.info("Matrix products on the CPU are oneDNN's (CPU_MATMUL %s)", cfg.CPU_MATMUL)
     if training:
         check_data(cfg)
-        if not (pretrains(cfg) or (args.resume and last_checkpoint(cfg))):
+        if method_of(cfg).segments and not (args.resume and last_checkpoint(cfg)):
             prepare_prototypes(cfg)
     return cfg
 

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from co2s.d2 import HookBase, comm
 from co2s.tool import STOPPED
 
-from .hooks import EnoughEvaluations
+from .hooks import is_complete
 
 logger = logging.getLogger(__name__)
 
@@ -72,8 +72,7 @@ def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[Non
 
 def _ended_together(trainer: Any) -> bool:
     """Whether all processes have made the same steps; not where one of them has failed."""
-    through = trainer.iter >= trainer.max_iter
-    return through or isinstance(sys.exc_info()[1], EnoughEvaluations | SystemExit)
+    return is_complete(trainer) or isinstance(sys.exc_info()[1], SystemExit)
 
 
 class StopOnSignal(HookBase):

@@ -14,6 +14,7 @@ from torch import Tensor
 from co2s.d2 import CfgNode, HookBase, MetadataCatalog
 from co2s.evaluation import spread
 from co2s.files import write_whole
+from co2s.modeling.purify import claimed
 from co2s.structures import Batch
 
 FOLDER = "snapshots"
@@ -27,7 +28,8 @@ class Snapshots(HookBase):
 
     `<OUTPUT_DIR>/snapshots/step_<number>.npz` holds labelled crops and their classes, the weak and
     strong views with the partners pasted in and their boxes, and how each student labels them with
-    the model as it is after the step. Nothing more is drawn of the data, and no random state
+    the model as it is after the step; with a purifier also what stored boxes say of the weak view,
+    and its labels before that. Nothing more is drawn of the data, and no random state
     changes. For the main process. A moment that was taken before a run was cut is not taken again.
     """
 
@@ -99,6 +101,8 @@ def _views(method: Any, batch: Batch) -> dict[str, np.ndarray]:
     if batch["unlabeled"]:
         u = method.stacked(batch["unlabeled"])  # all of them: each may be another one's partner
         arrays |= {"weak": _rgb(u.weak), "valid": u.valid}
+        if u.grounding is not None:
+            arrays["boxes_say"] = claimed(u.grounding)
         for number, (strong, box) in enumerate(zip(u.strong, u.boxes, strict=True), start=1):
             arrays |= {f"strong{number}": _rgb(strong), f"box{number}": box}
     for student, labels in method.shown(batch).items():

@@ -2,7 +2,6 @@
 
 import functools
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from fvcore.common.history_buffer import HistoryBuffer
 
 from co2s.d2 import EventWriter, HookBase, comm
 
-from .hooks import EnoughEvaluations
+from .hooks import is_complete
 
 # Steps, over which detectron2's writers show a median by default.
 WINDOW = 20
@@ -83,9 +82,7 @@ class WriteScalars(HookBase):
             self._write()
 
     def after_train(self) -> None:
-        # Called while whatever ended the training is on its way.
-        early = isinstance(sys.exc_info()[1], EnoughEvaluations)
-        if early or self.trainer.iter >= self.trainer.max_iter:
+        if is_complete(self.trainer):
             self._write()
         for writer in self.writers:
             writer.close()

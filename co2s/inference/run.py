@@ -13,6 +13,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from co2s.data.carried import Carried
 from co2s.errors import is_mendable
 from co2s.modeling.weights import file_digest
+from co2s.structures import stride_of
 
 from .export.onnx_file import OnnxModel
 from .geotiff import NotWritten, bound_memory
@@ -117,7 +118,7 @@ def _opened_onnx(job: Job) -> tuple[Network, Carried, Plan]:
         raise ValueError("--maps: an ONNX file has no students of its own.")
     plan = Plan(
         window=model.window,
-        stride=max(int(model.window * STRIDE_RATIO), 1),
+        stride=stride_of(model.window, STRIDE_RATIO),
         batch=job.batch or BATCH,
         warp=job.warp,
         wanted=wanted,

@@ -46,3 +46,16 @@ def num_bands(cfg: CfgNode) -> int:
     names = (*data.LABELED, *data.TEST, *data.UNLABELED)
     declared = (MetadataCatalog.get(name).get("num_bands", 0) for name in names)
     return cfg.MODEL.NUM_BANDS or next((bands for bands in declared if bands), 3)
+
+
+def check_bands(cfg: CfgNode) -> None:
+    """ValueError where the images of a dataset have not as many bands as the model takes."""
+    data, wanted = cfg.DATASETS, num_bands(cfg)
+    names = (*data.LABELED, *data.UNLABELED, *data.VAL, *data.TEST)
+    found = {name: MetadataCatalog.get(name).get("num_bands", wanted) for name in names}
+    if other := {name: bands for name, bands in found.items() if bands != wanted}:
+        listed = ", ".join(f"{name} {bands}" for name, bands in other.items())
+        raise ValueError(
+            f"The model takes images of {wanted} bands, and there are other datasets: {listed}. "
+            "Have `raster: {bands: [...]}` in their specs name as many, in the same order."
+        )

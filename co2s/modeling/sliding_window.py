@@ -3,8 +3,15 @@
 import torch
 from torch import Tensor, nn
 
+from co2s.d2 import CfgNode
 from co2s.layers import resize
-from co2s.structures import windows
+from co2s.structures import stride_of, windows
+
+
+def window_and_stride(cfg: CfgNode) -> tuple[int, int]:
+    """Side and stride of the windows of inference, in pixels; TEST.WINDOW_SIZE 0 is the crop's."""
+    size = cfg.TEST.WINDOW_SIZE or cfg.INPUT.CROP_SIZE
+    return size, stride_of(size, cfg.TEST.STRIDE_RATIO)
 
 
 def sliding_window_logits(

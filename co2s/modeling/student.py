@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from co2s.d2 import Backbone, CfgNode
-from co2s.layers import resize
+from co2s.layers import Translators, resize
 
 from .backbone import DENSE, build_backbone, padded_size, settle
 from .backbone.extra_bands import extend_statistics
@@ -44,19 +44,32 @@ class Student(nn.Module):
         pixel_std: Sequence[float],
         logits_size: int = 0,
         precisions: Mapping[str, torch.dtype | None] = MappingProxyType({}),
+        neck: Translators | None = None,
     ):
-        """precisions: the type that "backbone" and "head" compute in, where it is not float32."""
+        """precisions: the type that "backbone" and "head" compute in, where it is not float32.
+
+        neck: of the dense map, before the decoder sees it; it computes in the type of the head.
+        """
         super().__init__()
         self.backbone, self.guidance, self.head = backbone, guidance, head
-        self.logits_size = logits_size
+        self.neck, self.logits_size = neck, logits_size
         self.precisions = dict(precisions)
         for name, values in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
-        """Images (B, C, H, W) in 0..255 -> the backbone's maps."""
+        """Images (B, C, H, W) in 0..255 -> the backbone's maps, as the neck leaves them.
+
+        With a neck "translated0", ... are what it tells of the teachers' maps; no decoder reads
+        them.
+        """
         with autocast(images, self.precisions.get("backbone")):
-            return self.backbone(self.normalize(images))
+            maps = self.backbone(self.normalize(images))
+        if self.neck is None:
+            return maps
+        with autocast(images, self.precisions.get("head")):
+            fused, told = self.neck(self._given(maps)[DENSE])
+        return {**maps, DENSE: fused, **{translated(i): x for i, x in enumerate(told)}}
 
     def normalize(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) in 0..255 -> the backbone's input."""
@@ -119,6 +132,11 @@ class Student(nn.Module):
         return self.decode(self.features(images), images.shape[-2:])
 
 
+def translated(number: int) -> str:
+    """The name of what a neck tells of the map of a teacher, counted from 0."""
+    return f"translated{number}"
+
+
 def build_student(cfg: CfgNode, student_cfg: CfgNode) -> Student:
     """A student from its node of the configuration.
 
@@ -148,8 +166,16 @@ def build_student(cfg: CfgNode, student_cfg: CfgNode) -> Student:
         pixel_std=extend_statistics(cfg.MODEL.PIXEL_STD, bands, "MODEL.PIXEL_STD"),
         logits_size=student_cfg.LOGITS_SIZE,
         precisions=precisions(cfg),
+        neck=build_neck(student_cfg.NECK, dim),
     )
     return executed(cfg, student)
+
+
+def build_neck(node: CfgNode, channels: int) -> Translators | None:
+    """The neck of a student whose dense map has so many channels; None: it has none."""
+    if not node.DIMS:
+        return None
+    return Translators(channels, node.DIMS, node.HIDDEN, node.KEPT, node.ADDED)
 
 
 def executed(cfg: CfgNode, student: Student) -> Student:

@@ -62,7 +62,8 @@ def batches(run: Run) -> Html:
     explained = (
         "Two crops of each kind of a training step, at the size they were trained on or smaller. "
         "In a strong view the outline shows what CutMix pasted in. Pseudo-labels are those of the "
-        "model right after the step; pale ones do not count."
+        "model right after the step; pale ones do not count. With a purifier: what it was given, "
+        "what stored boxes say, what it made of that."
     )
     return join([paragraphs(explained), legend, *parts])
 
@@ -114,13 +115,17 @@ def _inputs(snapshot: Snapshot, i: int) -> list[Html]:
 
 
 def _labels(snapshot: Snapshot, i: int, student: str) -> list[Html]:
-    """What a student labels each view of an item as, in the order of the views."""
+    """What a student labels each view of an item as, in the order of the views; where they are
+    purified first the labels before that, and what the boxes say."""
     views = []
-    for view in ("weak", *snapshot.strong()):
+    for view in ("before", "boxes_say", "weak", *snapshot.strong()):
+        if view == "boxes_say" and view in snapshot.arrays:
+            said = color_labels(snapshot.arrays[view][i], snapshot.about["colors"])
+            views.append(_view(said, "stored boxes", True))
         if (key := f"label/{student}/{view}") in snapshot.arrays:
             kept = snapshot.arrays[f"kept/{student}/{view}"][i]
             drawn = _pseudo(snapshot.arrays[key][i], kept, snapshot.about["colors"])
-            words = view.replace("strong", "strong ")
+            words = view.replace("strong", "strong ").replace("before", "weak, before")
             views.append(_view(drawn, f"{student}, {words}: {percent(kept.mean())} kept", True))
     return views
 

@@ -27,6 +27,7 @@ def drift(run: Run) -> Html:
         )
     parts = [_coverage(run, students)]
     parts += [_balance(run, student) for student in students]
+    parts += [_purified(run, student) for student in students]
     parts += [_agreement(run), _teachers(run, students), _precision(run, students)]
     return join(part for part in parts if part)
 
@@ -64,6 +65,28 @@ def _balance(run: Run, student: str) -> Html:
     )
     course = _shares(f"Classes of the pseudo-labels that {student} keeps", pseudo, said)
     return _part(f"Which classes {student} teaches itself", [said], [course, histogram])
+
+
+def _purified(run: Run, student: str) -> Html:
+    """What a student keeps before and after the purifier, and how right that is."""
+    replaced = run.metrics.get(f"replaced/{student}")
+    if replaced is None:
+        return Html("")
+    said = [_rise(f"Pixels of {student} that the purifier gave another class", replaced)]
+    charts = []
+    for what, words in (("coverage", "kept"), ("precision", "right, of those kept")):
+        names = {"before": f"{what}_before/{student}", "after": f"{what}/{student}"}
+        courses = {when: run.metrics[n] for when, n in names.items() if n in run.metrics}
+        if len(courses) == 2:
+            title = f"Pseudo-labels of {student} that are {words}, before and after"
+            rises = [_rise(f"{when.capitalize()}, {words},", s) for when, s in courses.items()]
+            said += rises
+            charts.append(_shares(title, courses, " ".join(rises)))
+    for when in ("_before", ""):
+        classes = _by_class(run, f"coverage{when}/{student}/")
+        title = f"Coverage of {student} {'before' if when else 'after'} the purifier, by class"
+        charts.append(_shares(title, classes, title))
+    return _part(f"What the purifier changed for {student}", said, charts)
 
 
 def _agreement(run: Run) -> Html:

@@ -1,4 +1,4 @@
-"""AdamW, a learning rate for each part of a student, polynomial decay (docs/method.md, 4)."""
+"""AdamW, a learning rate for each part of a student, and its decay (docs/method.md, 4)."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -8,6 +8,7 @@ import torch
 from fvcore.common.param_scheduler import (
     CompositeParamScheduler,
     ConstantParamScheduler,
+    CosineParamScheduler,
     LinearParamScheduler,
     ParamScheduler,
     PolynomialDecayParamScheduler,
@@ -60,12 +61,26 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.AdamW:
 
 
 def build_lr_scheduler(cfg: CfgNode, optimizer: torch.optim.Optimizer) -> LambdaLR:
-    """Each group's rate times (1 - t / T) ** power, step by step, after WARMUP_ITERS of warm-up."""
-    decay: ParamScheduler = PolynomialDecayParamScheduler(1.0, cfg.SOLVER.POLY_POWER)
+    """Each group's rate times the decay at t / T, step by step, after WARMUP_ITERS of warm-up.
+
+    SOLVER.SCHEDULE "poly" is (1 - t / T) ** POLY_POWER, "cosine" is (1 + cos(pi t / T)) / 2. Both
+    are 0 after the last step.
+    """
+    decay = _decay(cfg.SOLVER)
     last, warmup = max(cfg.SOLVER.MAX_ITER, 1), cfg.SOLVER.WARMUP_ITERS
     if warmup:
         decay = _with_warmup(decay, cfg.SOLVER, warmup / last)
     return LambdaLR(optimizer, lambda step: decay(min(step / last, 1.0)))
+
+
+def _decay(solver: CfgNode) -> ParamScheduler:
+    kinds: dict[str, Callable[[], ParamScheduler]] = {
+        "poly": lambda: PolynomialDecayParamScheduler(1.0, solver.POLY_POWER),
+        "cosine": lambda: CosineParamScheduler(1.0, 0.0),
+    }
+    if solver.SCHEDULE not in kinds:
+        raise ValueError(f"SOLVER.SCHEDULE is '{solver.SCHEDULE}'; it may be {' or '.join(kinds)}.")
+    return kinds[solver.SCHEDULE]()
 
 
 def _with_warmup(decay: ParamScheduler, solver: CfgNode, share: float) -> ParamScheduler:

@@ -3,7 +3,7 @@
 from .items import IGNORE_LABEL, Batch, EvalItem, LabeledItem, UnlabeledItem
 from .pseudo_label import PseudoLabel
 from .views import Views
-from .windows import windows
+from .windows import stride_of, windows
 
 __all__ = [
     "IGNORE_LABEL",
@@ -13,5 +13,6 @@ __all__ = [
     "PseudoLabel",
     "UnlabeledItem",
     "Views",
+    "stride_of",
     "windows",
 ]

@@ -42,6 +42,9 @@ class UnlabeledItem(Source):
     partner: NotRequired["UnlabeledItem"]
     # (S, S) uint8 with DATASETS.DIAGNOSE: classes that are known and that no loss reads, else 255.
     diagnosis: NotRequired[Tensor]
+    # (N, S, S) uint8 with MODEL.PURIFIER.BOXES: the score of 255 that stored boxes of each class
+    # have at a pixel; 0: the class does not claim it.
+    grounding: NotRequired[Tensor]
 
 
 class EvalItem(Source):

@@ -11,12 +11,14 @@ class PseudoLabel:
     """A student's own labels of a batch of images; no gradient through any part (section 3).
 
     label (B, H, W) int64, confidence (B, H, W) the largest class probability,
-    valid (B, H, W) bool: a real pixel, not padding.
+    valid (B, H, W) bool: a real pixel, not padding. accepted (B, H, W) bool: it counts whatever
+    its confidence, by the word of a purifier; None: none does.
     """
 
     label: Tensor
     confidence: Tensor
     valid: Tensor
+    accepted: Tensor | None = None
 
     @classmethod
     def from_logits(cls, logits: Tensor, valid: Tensor) -> "PseudoLabel":
@@ -30,12 +32,21 @@ class PseudoLabel:
             torch.where(box, partner.label, self.label),
             torch.where(box, partner.confidence, self.confidence),
             torch.where(box, partner.valid, self.valid),
+            self._accepted_with(partner, box),
         )
 
     def kept(self, threshold: float | Tensor) -> Tensor:
-        """(B, H, W) bool: valid pixels at least as confident as the threshold.
+        """(B, H, W) bool: valid pixels at least as confident as the threshold, or accepted.
 
         threshold: one number for all pixels, or (N,) one for each class that a pixel may be given.
         """
         wanted = threshold[self.label] if isinstance(threshold, Tensor) else threshold
-        return self.valid & (self.confidence >= wanted)
+        enough = self.confidence >= wanted
+        return self.valid & (enough if self.accepted is None else enough | self.accepted)
+
+    def _accepted_with(self, partner: "PseudoLabel", box: Tensor) -> Tensor | None:
+        own, other = self.accepted, partner.accepted
+        if own is None and other is None:
+            return None
+        none = torch.zeros_like(box)
+        return torch.where(box, none if other is None else other, none if own is None else own)

@@ -20,6 +20,11 @@ def windows(height: int, width: int, size: int, stride: int) -> list[tuple[int, 
     ]
 
 
+def stride_of(size: int, ratio: float) -> int:
+    """The stride between windows of a size that is such a share of it, rounded down; 1 at least."""
+    return max(int(size * ratio), 1)
+
+
 def _starts(length: int, size: int, stride: int) -> list[int]:
     last = max(length - size, 0)
     return [*range(0, last, stride), last]

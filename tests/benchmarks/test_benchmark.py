@@ -1,7 +1,6 @@
 """tools/benchmark.py data: that it runs, and that both pipelines do the same; nothing is timed."""
 
 import argparse
-import importlib.util
 import json
 import tempfile
 from dataclasses import replace
@@ -30,12 +29,9 @@ pytestmark = pytest.mark.usefixtures("clean_catalog")
 
 
 @pytest.fixture
-def tool():
+def tool(load_script):
     """tools/benchmark.py as a module."""
-    spec = importlib.util.spec_from_file_location("benchmark", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(TOOL)
 
 
 @pytest.fixture

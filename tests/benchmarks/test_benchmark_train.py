@@ -1,7 +1,6 @@
 """tools/benchmark.py train: variants compute the same, and what a line holds; nothing is timed."""
 
 import argparse
-import importlib.util
 import json
 from pathlib import Path
 
@@ -85,10 +84,8 @@ def test_the_fastest_draws_no_partner():
         assert len(stepper.batches[0]["unlabeled"]) == batch
 
 
-def test_lines(capsys, tmp_path):
-    spec = importlib.util.spec_from_file_location("benchmark", TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+def test_lines(capsys, tmp_path, load_script):
+    tool = load_script(TOOL)
     options = ["--resolution", "32", "--repeats", "2", "--warmup", "1", "--method", "OnlySup"]
     lists = ["--variant", "default", "--precision", "fp32", "bf16"]
     tool.main(["train", *lists, *options, "--output", str(tmp_path / "all.json"), *TINY])

@@ -7,6 +7,7 @@ import torch
 
 from co2s.d2 import comm
 from co2s.data import (
+    build_labeled_images,
     build_labeled_loader,
     build_test_loader,
     build_train_loader,
@@ -54,10 +55,12 @@ def test_batches_pair_the_streams(toy, toy_cfg):
         assert {"image", "strong", "valid", "cutmix", "partner"} < batch["unlabeled"][0].keys()
 
 
-def test_without_unlabelled_data_their_half_is_empty(toy, toy_cfg):
+def test_without_a_view_of_unlabelled_images_their_half_is_empty(toy, toy_cfg):
     toy()
     toy_cfg.DATASETS.UNLABELED = ()
-    batch = take(build_train_loader(toy_cfg, VIEWS), 1)[0]
+    with pytest.raises(ValueError, match=r"DATASETS\.UNLABELED is empty"):
+        build_train_loader(toy_cfg, VIEWS)
+    batch = take(build_train_loader(toy_cfg, None), 1)[0]
     assert len(batch["labeled"]) == 2
     assert batch["unlabeled"] == []
     assert iterations_per_epoch(toy_cfg) == 2  # 3 labelled images
@@ -154,8 +157,7 @@ def test_pools_of_one_size_are_not_walked_in_step():
 
 def test_the_same_image_is_drawn_differently_each_time(toy, toy_cfg):
     toy(train=2)
-    toy_cfg.DATASETS.UNLABELED = ()
-    batches = take(build_train_loader(toy_cfg, VIEWS), 2)
+    batches = take(build_train_loader(toy_cfg, None), 2)
     assert not torch.equal(batches[0]["labeled"][0]["image"], batches[1]["labeled"][0]["image"])
 
 
@@ -247,11 +249,13 @@ def test_datasets_root_is_used(toy, toy_cfg, tmp_path):
     assert item["file_name"].startswith(str(moved))
 
 
-def test_datasets_of_different_classes_do_not_mix(toy, toy_cfg):
+def test_labels_of_different_classes_do_not_mix(toy, toy_cfg):
     toy()
     toy_cfg.DATASETS.LABELED = ("toy_1_2_labeled", "mer_1_8_labeled")
-    with pytest.raises(ValueError, match="must have the same classes"):
+    with pytest.raises(ValueError, match=r"in DATASETS\.LABELED must have the same classes"):
         build_labeled_loader(toy_cfg)
+    with pytest.raises(ValueError, match="must have the same classes"):
+        build_labeled_images(toy_cfg)
     toy_cfg.DATASETS.LABELED = ()
     with pytest.raises(ValueError, match=r"DATASETS\.LABELED is empty"):
         build_labeled_loader(toy_cfg)
@@ -271,14 +275,22 @@ def test_a_pool_without_classes_goes_with_any_dataset(toy, toy_cfg):
     assert len(loader.dataset) == plain + len(get_records("toy_1_2_unlabeled"))
 
 
+def test_images_of_any_classes_go_with_labelled_ones(toy, toy_cfg):
+    root = toy()
+    one_class = [{"name": "all", "color": [0, 0, 0], "concepts": ["earth"]}]
+    register_dataset(spec_from_dict(toy_content("other", classes=one_class)), root)
+    toy_cfg.DATASETS.UNLABELED = ("toy_1_2_unlabeled", "other_1_2_unlabeled")
+    batch = next(iter(build_train_loader(toy_cfg, Views())))
+    assert batch["labeled"] and batch["unlabeled"]
+    assert iterations_per_epoch(toy_cfg) == 3  # of the pool's six images, not of three labelled
+
+
 def test_pretraining_has_batches_without_a_label_of_any_classes(toy, toy_cfg):
     root = toy()
     one_class = [{"name": "all", "color": [0, 0, 0], "concepts": ["earth"]}]
     register_dataset(spec_from_dict(toy_content("other", classes=one_class)), root)
     toy_cfg.DATASETS.LABELED = ()
     toy_cfg.DATASETS.UNLABELED = ("toy_1_2_unlabeled", "other_1_2_labeled")
-    with pytest.raises(ValueError, match="must have the same classes"):
-        build_unlabeled_loader(toy_cfg, Views())
     assert iterations_per_epoch(toy_cfg) == 3  # six images
     views = Views(strong=1, labeled=False)
     first, second = take(build_train_loader(toy_cfg, views), 2)

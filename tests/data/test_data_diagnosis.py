@@ -5,9 +5,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from co2s.data import UnlabeledMapper, get_records
+from co2s.data import UnlabeledMapper, get_records, register_dataset
 from co2s.data.catalog import known_masks
+from co2s.data.spec.reader import spec_from_dict
 from co2s.structures import Views
+
+from .conftest import toy_content
 
 VIEWS = Views(strong=2, cutmix=True)
 UNLABELED = ["toy_1_2_unlabeled"]
@@ -94,3 +97,20 @@ def test_a_pool_without_any_mask_is_said(toy, log):
     (folder / "unlabeled.txt").write_text("train/images/01.png\ntrain/images/02.png\n")
     assert known_masks(UNLABELED) == {}
     assert "no mask lies there for any image of toy_1_2_unlabeled" in log.text
+
+
+def test_masks_of_other_classes_tell_nothing(toy, toy_cfg, clean_catalog, log):
+    root = toy()
+    one_class = [{"name": "all", "color": [0, 0, 0], "concepts": ["earth"]}]
+    register_dataset(spec_from_dict(toy_content("other", classes=one_class)), root)
+    names = [*UNLABELED, "other_1_2_unlabeled"]
+    toy_cfg.DATASETS.DIAGNOSE, toy_cfg.INPUT.RESIZE = True, "none"
+    mapper = UnlabeledMapper(toy_cfg, names, VIEWS)
+    said = "other_1_2_unlabeled has other classes than the labelled images"
+    assert log.text.count("DATASETS.DIAGNOSE") == log.text.count(said) == 1
+    known = []
+    for name in names:
+        record = get_records(name)[0]
+        item = mapper(record, record, np.random.default_rng(0))
+        known.append(bool((item["diagnosis"] != 255).any()))
+    assert known == [True, False]

@@ -1,6 +1,5 @@
 """Raw distributions of scenes in miniature, and the scripts that prepare them."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +10,11 @@ FOLDER = Path(__file__).parents[2] / "datasets"
 
 
 @pytest.fixture
-def prepare(tmp_path):
+def prepare(tmp_path, load_script):
     """A function (name, *arguments) that runs datasets/prepare_<name>.py on raw/ into out/."""
 
     def run(name, *arguments):
-        spec = importlib.util.spec_from_file_location(
-            f"prepare_{name}", FOLDER / f"prepare_{name}.py"
-        )
-        script = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(script)
+        script = load_script(FOLDER / f"prepare_{name}.py")
         options = ["--raw", tmp_path / "raw", "--output", tmp_path / "out", *arguments]
         script.main([str(option) for option in options])
         return tmp_path / "out"

@@ -1,5 +1,6 @@
 """Checkpoints: the last few are kept, torn ones passed over, what a killed run leaves removed."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,18 @@ def test_a_file_is_read_once_until_it_changes(tmp_path, monkeypatch):
     assert is_whole(path) and is_whole(path) and len(read) == 1
     path.write_bytes(path.read_bytes()[:-10])
     assert not is_whole(path)
+
+
+def test_the_step_in_its_name_makes_a_checkpoint_the_newer_one(tmp_path):
+    names = ("model_0000099.pth", "model_0000009.pth", "model_best.pth")  # oldest file first
+    for time, name in enumerate(names):
+        torch.save({"a": torch.ones(3)}, tmp_path / name)
+        os.utime(tmp_path / name, (time, time))
+    (tmp_path / "last_checkpoint").write_text("model_final.pth")
+    for name in names:
+        assert newest_whole(str(tmp_path)) == str(tmp_path / name)
+        (tmp_path / name).unlink()
+    assert newest_whole(str(tmp_path)) == ""
 
 
 def test_drafts_of_a_killed_run_are_removed(cfg, train, log):

@@ -59,6 +59,8 @@ def test_a_method_s_periods_are_epochs(toy_cfg, complete, given, expected):
 @pytest.mark.parametrize(
     ("method", "given", "expected"),
     [
+        ("MUCA", [], 0.99),
+        ("RSMTDF", [], 0.996),
         ("U2PL", [], 0.99),
         ("UniMatchV2", [], 0.996),
         ("UniMatchV2", [0.9], 0.9),
@@ -139,7 +141,10 @@ def test_the_crop_nobody_gave_rounds_to_whole_patches(toy_cfg, complete):
     [
         ({"INPUT": {"CROPSIZE": 3}}, r"INPUT.CROPSIZE \(did you mean INPUT.CROP_SIZE\?\)"),
         ({"DATASETS": {"TRAIN": ["x"]}}, r"DATASETS.TRAIN \(set DATASETS.LABELED"),
-        ({"SOLVER": {"LR_SCHEDULER_NAME": "WarmupCosineLR"}}, "SOLVER.LR_SCHEDULER_NAME"),
+        (
+            {"SOLVER": {"LR_SCHEDULER_NAME": "WarmupCosineLR"}},
+            r"LR_SCHEDULER_NAME \(set SOLVER.SCH",
+        ),
         ({"TEST": {"AUG": {"ENABLED": True}}}, "TEST.AUG.ENABLED: nothing here reads that"),
         ({"SOLVER": {"MOMENTUM": 0.8}}, "given.yaml sets SOLVER.MOMENTUM"),
         ({"MODEL": {"CO2S": {"FUSION": "mean"}}}, r"MODEL.CO2S.FUSION \(set MODEL.FUSION\)"),

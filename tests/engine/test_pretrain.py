@@ -1,4 +1,4 @@
-"""Pretraining by the trainer: no label anywhere, exact resumes, processes, files to start from."""
+"""Pretraining by the trainer: labels only for S4, exact resumes, processes, files to start from."""
 
 import argparse
 import json
@@ -11,16 +11,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from co2s.d2 import META_ARCH_REGISTRY, build_model
+from co2s.d2 import build_model
 from co2s.data import get_records, register_spec_file
 from co2s.engine import SemiSupervisedTrainer, setup
-from co2s.engine.export import export_backbones, export_checkpoint
+from co2s.engine.config import known_methods
+from co2s.engine.export import export_backbones, export_checkpoint, export_run
 from co2s.modeling.backbone import build_backbone
-from co2s.modeling.meta_arch import Pretraining
 from co2s.modeling.weights import read_metadata
 from co2s.report import write_report_page
 
-METHODS = sorted(name for name, kind in META_ARCH_REGISTRY if issubclass(kind, Pretraining))
+METHODS = [name for name, kind in known_methods().items() if kind.pretrains]
+IMAGES_ALONE = [name for name in METHODS if not known_methods()[name].segments]
 SPLITS = ("engine_toy_1_4_unlabeled", "engine_toy_1_4_labeled")
 
 POOL = """
@@ -28,6 +29,16 @@ name: engine_pool
 root: toy
 layout: {images: "train/images/*.png"}
 raster: {bands: [3, 2, 1, 1]}
+"""
+
+# The same images with three classes in place of two, and as many bands as it is given.
+OTHER = """
+_BASE_: engine_toy.yaml
+name: engine_other
+classes:
+  - {name: dark, color: [0, 0, 0], concepts: [shadow]}
+  - {name: gray, color: [99, 99, 99], concepts: [road]}
+  - {name: light, color: [255, 255, 255], concepts: [snow]}
 """
 
 
@@ -54,6 +65,9 @@ def chosen(cfg, tmp_path):
             torch.manual_seed(5)
             save_file(build_backbone(node).to_file(), tmp_path / "teacher.safetensors")
             node.BACKBONE.WEIGHTS = str(tmp_path / "teacher.safetensors")
+        if name == "S4":
+            cfg.DATASETS.LABELED, cfg.DATASETS.UNLABELED = SPLITS[1:], SPLITS[:1]
+            cfg.MODEL.FIXMATCH.THRESHOLD = 0.0
         return cfg
 
     return choose
@@ -64,10 +78,11 @@ def exports(cfg, *folders):
 
 
 def test_the_methods_are_these():
-    assert METHODS == ["FeatureDistillation", "MaskedImageModeling"]
+    assert METHODS == ["FeatureDistillation", "MaskedImageModeling", "S4"]
+    assert METHODS[:2] == IMAGES_ALONE
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", IMAGES_ALONE)
 def test_a_run_on_images_alone(chosen, train, toy, name):
     cfg = chosen(name)
     cfg.SOLVER.MAX_ITER, cfg.TEST.SNAPSHOTS = 20, 2
@@ -156,10 +171,124 @@ def test_two_processes_make_the_steps_of_one_in_two_parts(chosen, train, run_pro
     one = {k: [v for v, _ in h.values()] for k, h in histories.items() if "loss" in k}
     cfg.SOLVER.ACCUMULATE = 1
     two = json.loads(run_processes(cfg, 2).read_text())["losses"]
-    assert two.keys() == one.keys() and len(one) == 3
+    assert two.keys() == one.keys() and len(one) == (5 if name == "S4" else 3)
     for key, values in one.items():
         assert len(values) == 4
         assert two[key] == pytest.approx(values, abs=1e-5), key
+
+
+@pytest.fixture
+def pool(tmp_path, toy, clean_catalog):
+    """A function (bands) -> the one name of the toy's images alone."""
+
+    def make(bands):
+        (tmp_path / "pool.yaml").write_text(POOL.replace("[3, 2, 1, 1]", str(bands)))
+        register_spec_file(tmp_path / "pool.yaml")
+        return "engine_pool_unlabeled"
+
+    return make
+
+
+@pytest.fixture
+def other(tmp_path, toy, clean_catalog):
+    """A function (bands) -> the names of a dataset of other classes: labelled, unlabelled, val."""
+
+    def make(bands=(1, 2, 3)):
+        (tmp_path / "other.yaml").write_text(f"{OTHER}raster: {{bands: {[*bands]}}}\n")
+        register_spec_file(tmp_path / "other.yaml", toy)
+        return [f"engine_other_{part}" for part in ("1_4_labeled", "1_4_unlabeled", "val")]
+
+    return make
+
+
+def test_s4_learns_from_labels_of_one_dataset_and_images_of_any(chosen, train, pool, other, log):
+    cfg, (_, unlabeled, _) = chosen("S4"), other()
+    cfg.DATASETS.ROOT = ""
+    cfg.DATASETS.UNLABELED = (pool([1, 2, 3]), unlabeled)
+    cfg.DATASETS.DIAGNOSE, cfg.TEST.SNAPSHOTS = True, 1
+    trainer, results = train(cfg)
+    assert results == {} and trainer.cfg.MODEL.NUM_CLASSES == 2
+    facts = json.loads(Path(cfg.OUTPUT_DIR, "facts.json").read_text())
+    assert facts["data"]["labeled"] == {SPLITS[1]: 4} and facts["classes"] == ["dark", "light"]
+    assert facts["data"]["unlabeled"] == {"engine_pool_unlabeled": 16, unlabeled: 12}
+    assert f"{unlabeled} has other classes than the labelled images" in log.text
+    assert "no mask lies there for any image" in log.text, "none is compared"
+    Path(cfg.OUTPUT_DIR, "config.yaml").write_text(trainer.cfg.dump())
+    page = Path(write_report_page(cfg.OUTPUT_DIR)).read_text()
+    assert "could not be drawn" not in page and f"S4 on {SPLITS[1]}" in page
+
+
+def test_s4_s_backbones_start_a_segmentation_of_other_classes(
+    chosen, train, pool, other, tmp_path, no_pictures
+):
+    cfg, names = chosen("S4"), other()
+    cfg.DATASETS.ROOT, cfg.DATASETS.UNLABELED = "", (pool([1, 2, 3]),)
+    trainer, _ = train(cfg)
+    export_run(trainer)
+    trained = {name: s.backbone for name, s in trainer.method.students.items()}
+    for name, backbone in trained.items():
+        path = Path(cfg.OUTPUT_DIR) / f"backbone_{name}.safetensors"
+        found, own = load_file(path), backbone.to_file()
+        assert found.keys() == own.keys() and all(torch.equal(found[k], x) for k, x in own.items())
+        assert read_metadata(path)["method"] == "S4" and read_metadata(path)["steps"] == "4"
+        cfg.MODEL[name.upper()].BACKBONE.WEIGHTS = str(path.rename(tmp_path / path.name))
+    cfg.MODEL.META_ARCHITECTURE, cfg.MODEL.GLOBAL.GUIDANCE.NAME = "Co2S", "LearnableQueries"
+    cfg.DATASETS.LABELED, cfg.DATASETS.UNLABELED, cfg.DATASETS.TEST = ((name,) for name in names)
+    cfg.SOLVER.MAX_ITER, cfg.SOLVER.BASE_LR = 2, 0.0
+    cfg.TEST.CALIBRATE, cfg.OUTPUT_DIR = False, f"{cfg.OUTPUT_DIR}_other"
+    started, results = train(cfg)
+    assert started.cfg.MODEL.NUM_CLASSES == 3 and "mIoU" in results["sem_seg"]
+    for name, backbone in trained.items():
+        state, found = backbone.state_dict(), started.method.students[name].backbone.state_dict()
+        assert state.keys() == found.keys()
+        assert all(torch.equal(found[key], x) for key, x in state.items())
+
+
+def test_s4_on_five_bands(chosen, train, pool, other, complete, tmp_path):
+    bands = [3, 2, 1, 1, 2]
+    cfg, (labeled, _, _) = chosen("S4"), other(bands)
+    cfg.DATASETS.ROOT, cfg.MODEL.STUDENTS = "", ("local",)
+    cfg.DATASETS.LABELED, cfg.DATASETS.UNLABELED = (labeled,), (pool(bands),)
+    trainer, _ = train(cfg)
+    export_run(trainer)
+    path = Path(cfg.OUTPUT_DIR) / "backbone_local.safetensors"
+    assert read_metadata(path)["bands"] == "5"
+    cfg.MODEL.LOCAL.BACKBONE.WEIGHTS = str(path)
+    state = build_backbone(complete(cfg).MODEL.LOCAL, 5).state_dict()
+    trained = trainer.method.students["local"].backbone
+    assert trained.vit.patch_embed.proj.extra_bands.weight.any()
+    assert all(torch.equal(state[key], x) for key, x in trained.state_dict().items())
+
+
+def test_images_of_other_bands_are_refused_and_so_is_a_run_without_any(
+    chosen, complete, train, pool
+):
+    cfg = chosen("S4")
+    cfg.DATASETS.ROOT, cfg.DATASETS.UNLABELED = "", (pool([3, 2, 1, 1]),)
+    with pytest.raises(ValueError, match=r"images of 3 bands, .*: engine_pool_unlabeled 4\."):
+        complete(cfg, training=True)
+    with pytest.raises(ValueError, match=r"DATASETS\.UNLABELED is empty\. Name at least one"):
+        train(complete(cfg, "DATASETS.UNLABELED", "()"))
+
+
+def test_the_last_step_is_exported_also_where_another_is_reported(
+    chosen, train, complete, scripted, no_pictures
+):
+    cfg = chosen("S4")
+    whole, _ = train(cfg)
+    expected = [load_file(p) for p in export_backbones(whole.cfg, whole.method, whole.made)]
+    cfg.DATASETS.TEST, cfg.TEST.EVAL_PERIOD = ("engine_toy_val",), 2
+    cfg.TEST.CALIBRATE, cfg.OUTPUT_DIR = False, f"{cfg.OUTPUT_DIR}_scored"
+    trainer, results = train(cfg, kind=scripted([0.9, 0.1, 0.5]))
+    assert results["sem_seg"]["mIoU"] == 0.5  # the final report
+    reported = trainer.method.students["local"].backbone.to_file()
+    assert not all(torch.equal(reported[key], x) for key, x in expected[1].items())
+    for export in (lambda: export_run(trainer), lambda: export_checkpoint(complete(cfg))):
+        export()
+        for path, tensors in zip(sorted(exports(cfg)), expected, strict=True):
+            found = load_file(path)
+            assert read_metadata(path)["steps"] == "4"
+            assert all(torch.equal(found[key], x) for key, x in tensors.items())
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -202,14 +331,15 @@ def test_a_segmentation_starts_from_what_was_pretrained(chosen, train, complete,
         model.load_state_dict(method.state_dict())
 
 
+@pytest.mark.parametrize("name", METHODS)
 def test_a_finished_run_is_exported_from_its_checkpoint_alone(
-    chosen, train, complete, toy, tmp_path
+    chosen, train, complete, toy, tmp_path, name
 ):
-    cfg = chosen("FeatureDistillation")
+    cfg = chosen(name)
     trainer, _ = train(cfg)
     first = [load_file(p) for p in export_backbones(trainer.cfg, trainer.method, trainer.made)]
     shutil.rmtree(toy)
-    (tmp_path / "teacher.safetensors").unlink()
+    (tmp_path / "teacher.safetensors").unlink(missing_ok=True)
     again = export_checkpoint(complete(cfg))
     assert read_metadata(again[0])["steps"] == "4"
     for tensors, path in zip(first, again, strict=True):
@@ -220,12 +350,15 @@ def test_a_finished_run_is_exported_from_its_checkpoint_alone(
     with pytest.raises(ValueError, match=r"nothing to export: .*empty holds no checkpoint"):
         export_checkpoint(complete(cfg))
     cfg.MODEL.META_ARCHITECTURE, cfg.DATASETS.LABELED = "UniMatch", SPLITS[1:]
-    with pytest.raises(ValueError, match=r"UniMatch trains a segmentation.*MaskedImageModeling"):
+    with pytest.raises(
+        ValueError, match=r"UniMatch trains a segmentation.*MaskedImageModeling or S4"
+    ):
         export_checkpoint(complete(cfg))
 
 
-def test_where_there_are_averages_those_are_exported(chosen, train):
-    cfg = chosen("MaskedImageModeling")
+@pytest.mark.parametrize("name", ["MaskedImageModeling", "S4"])
+def test_where_there_are_averages_those_are_exported(chosen, train, name):
+    cfg = chosen(name)
     cfg.MODEL.EMA_DECAY = 0.9
     trainer, _ = train(cfg)
     paths = export_backbones(trainer.cfg, trainer.method, trainer.made)

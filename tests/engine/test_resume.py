@@ -86,7 +86,7 @@ def test_a_fresh_run_does_not_know_the_best_of_another(cfg, train, scripted):
     assert nothing.keeper.best is None, "and the last model is reported, not a best one of before"
 
 
-@pytest.mark.parametrize("method", ["DWL", "FixMatch", "U2PL"])
+@pytest.mark.parametrize("method", ["DWL", "FixMatch", "MUCA", "RSMTDF", "U2PL"])
 def test_averages_and_memories_go_on_exactly(cfg, train, eager, method):
     eager(cfg)
     cfg.MODEL.META_ARCHITECTURE = method

@@ -18,6 +18,7 @@ def cfg(toy_cfg, eager):
     toy_cfg.SOLVER.MAX_ITER, toy_cfg.SOLVER.IMS_PER_BATCH = 4, 4
     for node in ("CO2S", "FIXMATCH", "UNIMATCH"):
         toy_cfg.MODEL[node].THRESHOLD = 0.5
+    toy_cfg.MODEL.MUCA.ENTROPY = (0.9985, 0.9985)  # its teacher is certain of some pixels
     toy_cfg.TEST.PANELS, toy_cfg.TEST.CALIBRATE = 0, False
     return toy_cfg
 
@@ -48,7 +49,10 @@ def assert_close(one, other, atol=1e-5, but=()):
 
 
 # Of WSCL and U2PL the percentiles are of what passes together.
-@pytest.mark.parametrize("method", ["Co2S", "UniMatch", "FixMatch", "OnlySup", "UniMatchV2", "DWL"])
+@pytest.mark.parametrize(
+    "method",
+    ["Co2S", "UniMatch", "FixMatch", "OnlySup", "UniMatchV2", "DWL", "MUCA", "RSMTDF"],
+)
 def test_two_batches_are_one_step(cfg, train, method):
     cfg.MODEL.META_ARCHITECTURE = method
     found = []
@@ -64,12 +68,13 @@ def test_two_batches_are_one_step(cfg, train, method):
             values, others = ([v for v, _ in s] for s in (series, losses[name]))
             assert values == pytest.approx(others, abs=1e-5), name
     terms = {"Co2S": "stability", "UniMatchV2": "strong1", "DWL": "strong"}
+    terms |= {"MUCA": "maps", "RSMTDF": "distill"}
     if method in terms:
         found = losses[f"loss_{terms[method]}_local"]
         assert found[-1][0] > 0, "an empty term proves nothing"
 
 
-@pytest.mark.parametrize("method", ["Co2S", "DWL", "U2PL", "UniMatchV2", "WSCL"])
+@pytest.mark.parametrize("method", ["Co2S", "DWL", "MUCA", "RSMTDF", "U2PL", "UniMatchV2", "WSCL"])
 def test_two_processes_equal_one_with_two_batches(cfg, run_processes, method):
     cfg.MODEL.META_ARCHITECTURE, runs = method, []
     if method in ("U2PL", "WSCL"):

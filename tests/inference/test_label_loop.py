@@ -1,7 +1,6 @@
 """The whole circle of docs/label_loop.md: train, predict, suggest, draw, train on."""
 
 import csv
-import importlib.util
 import inspect
 import re
 import sys
@@ -45,7 +44,7 @@ def page():
 
 
 def test_the_page_holds_files_and_commands_that_are_understood(
-    tmp_path, monkeypatch, clean_catalog
+    tmp_path, monkeypatch, clean_catalog, load_script
 ):
     files, commands = page()
     monkeypatch.chdir(tmp_path)
@@ -69,16 +68,8 @@ def test_the_page_holds_files_and_commands_that_are_understood(
     assert len(trainings) == 2 and len(files) == 5 and len(commands) == 5
     for tool, *arguments in commands:
         monkeypatch.setattr(sys, "argv", [tool, *arguments])
-        module = loaded(Path(tool).stem)
+        module = load_script(ROOT / "tools" / Path(tool).name)
         module.parse_args(*([arguments] if "arguments" in signature(module.parse_args) else []))
-
-
-def loaded(name):
-    """A tool of tools/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def signature(function):
@@ -101,11 +92,11 @@ def naip(path):
 
 
 @pytest.fixture
-def run_tool(monkeypatch):
+def run_tool(monkeypatch, load_script):
     """A function (name, *arguments) that runs a tool of tools/: its exit code."""
 
     def run(name, *arguments):
-        module = loaded(name)
+        module = load_script(ROOT / "tools" / f"{name}.py")
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *(str(x) for x in arguments)])
         try:
             module.main()

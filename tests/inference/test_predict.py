@@ -1,7 +1,6 @@
 """tools/predict.py: a folder of scenes in one run, and what it says of those that fail."""
 
 import errno
-import importlib.util
 import os
 import subprocess
 import sys
@@ -23,12 +22,9 @@ TOOL = Path(__file__).parents[2] / "tools" / "predict.py"
 
 
 @pytest.fixture
-def predict(weights, tmp_path, monkeypatch, capsys):
+def predict(weights, tmp_path, monkeypatch, capsys, load_script):
     """A function (*arguments) that predicts the folder `in`: exit code, and what is printed."""
-    spec = importlib.util.spec_from_file_location("predict", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "setup_logger", lambda **_: None)  # it keeps what pytest closes
+    module = load_script(TOOL)
 
     def main(*arguments, known=TOY, trained=None):
         trained = trained or weights(known)

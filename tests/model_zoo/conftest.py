@@ -1,6 +1,5 @@
 """The authors' format and the direct computation, as fixtures; both live beside this file."""
 
-import importlib.util
 from functools import partial
 from pathlib import Path
 
@@ -11,27 +10,19 @@ from co2s.model_zoo.authors import convert
 HERE = Path(__file__).parent
 
 
-def load(path: Path):
-    """A module from its file: test folders are no packages."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(scope="session")
+def authors_format(load_script):
+    return load_script(HERE / "authors_format.py")
 
 
 @pytest.fixture(scope="session")
-def authors_format():
-    return load(HERE / "authors_format.py")
+def direct(load_script):
+    return load_script(HERE / "direct.py")
 
 
 @pytest.fixture(scope="session")
-def direct():
-    return load(HERE / "direct.py")
-
-
-@pytest.fixture(scope="session")
-def convert_checkpoint():
-    return load(HERE.parents[1] / "tools" / "convert_checkpoint.py")
+def convert_checkpoint(load_script):
+    return load_script(HERE.parents[1] / "tools" / "convert_checkpoint.py")
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ def cross_entropy(logits, labels):
 
 def test_the_field_is_registered():
     field = {"Co2S", "DWL", "FixMatch", "OnlySup", "U2PL", "UniMatch", "UniMatchV2", "WSCL"}
+    field |= {"MUCA", "RSMTDF"}
     assert field <= {name for name, _ in META_ARCH_REGISTRY}
 
 

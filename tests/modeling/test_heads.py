@@ -1,4 +1,4 @@
-"""The plain decoder against its written-out computation; which guidance goes with which head."""
+"""The plain decoders against their written-out computation; which guidance goes with which."""
 
 import pytest
 import torch
@@ -8,16 +8,25 @@ from co2s.d2 import EventStorage, build_model
 from co2s.modeling import build_student
 from co2s.solver import build_optimizer
 
-
-def use_deeplab(student):
-    student.HEAD.NAME, student.GUIDANCE.NAME = "DeepLabV3PlusHead", "NoGuidance"
+DEEPLAB, LINEAR = PLAIN = ("DeepLabV3PlusHead", "LinearHead")  # they read no class vectors
 
 
 @pytest.fixture
-def deeplab_cfg(tiny_cfg):
-    use_deeplab(tiny_cfg.MODEL.GLOBAL)
-    use_deeplab(tiny_cfg.MODEL.LOCAL)
-    return tiny_cfg
+def use(tiny_cfg):
+    """A function (head, *students) -> the configuration, with a plain head for some or for all."""
+
+    def choose(head, *names):
+        for name in names or ("GLOBAL", "LOCAL"):
+            node = tiny_cfg.MODEL[name]
+            node.HEAD.NAME, node.GUIDANCE.NAME = head, "NoGuidance"
+        return tiny_cfg
+
+    return choose
+
+
+@pytest.fixture
+def deeplab_cfg(use):
+    return use(DEEPLAB)
 
 
 def block(layers, x, dilation=1):
@@ -66,11 +75,25 @@ def test_deeplab_reads_its_keys(deeplab_cfg):
     assert head.predict.weight.shape == (6, 48, 1, 1)
 
 
+@pytest.mark.parametrize("name", ["GLOBAL", "LOCAL"])
+def test_linear_written_out(use, name):
+    cfg = use(LINEAR)
+    student = build_student(cfg, cfg.MODEL[name])
+    maps = student.features(255 * torch.rand(2, 3, 24, 40))
+    weight, bias = torch.randn(6, maps["dense"].shape[1]), torch.randn(6)
+    student.head.fill(weight, bias)
+    expected = torch.einsum("nc,bchw->bnhw", weight, maps["dense"]) + bias[:, None, None]
+    found = student.head(maps, student.guidance())
+    assert found.shape == (2, 6, 3, 5)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("head", PLAIN)
 @pytest.mark.parametrize("method", ["Co2S", "OnlySup"])
-def test_deeplab_trains_whole(deeplab_cfg, random_batch, method):
-    deeplab_cfg.MODEL.META_ARCHITECTURE = method
-    deeplab_cfg.MODEL.CO2S.THRESHOLD = 0.0
-    model = build_model(deeplab_cfg).train()
+def test_a_plain_head_trains_whole(use, random_batch, head, method):
+    cfg = use(head)
+    cfg.MODEL.META_ARCHITECTURE, cfg.MODEL.CO2S.THRESHOLD = method, 0.0
+    model = build_model(cfg).train()
     with EventStorage(5):
         losses = model(random_batch())
     sum(losses.values()).backward()
@@ -86,21 +109,22 @@ def test_a_head_that_needs_class_vectors_refuses_to_do_without(tiny_cfg):
         build_model(tiny_cfg)
 
 
+@pytest.mark.parametrize("head", PLAIN)
 @pytest.mark.parametrize("guidance", ["LearnableQueries", "TextPrototypes"])
-def test_class_vectors_that_no_head_reads_are_refused(tiny_cfg, guidance):
-    tiny_cfg.MODEL.LOCAL.HEAD.NAME = "DeepLabV3PlusHead"
+def test_class_vectors_that_no_head_reads_are_refused(tiny_cfg, head, guidance):
+    tiny_cfg.MODEL.LOCAL.HEAD.NAME = head
     tiny_cfg.MODEL.LOCAL.GUIDANCE.NAME = guidance
-    words = rf"HEAD\.NAME 'DeepLabV3PlusHead'.*GUIDANCE\.NAME '{guidance}'.*NoGuidance"
+    words = rf"HEAD\.NAME '{head}' reads no.*GUIDANCE\.NAME '{guidance}'.*NoGuidance"
     with pytest.raises(ValueError, match=words):
         build_model(tiny_cfg)
 
 
 @pytest.mark.parametrize("name", ["GLOBAL", "LOCAL"])
 @pytest.mark.parametrize("head", ["guided", "deeplab"])
-def test_linear_path_is_added_and_starts_at_nothing(tiny_cfg, name, head):
+def test_linear_path_is_added_and_starts_at_nothing(tiny_cfg, use, name, head):
     node = tiny_cfg.MODEL[name]
     if head == "deeplab":
-        use_deeplab(node)
+        use(DEEPLAB, name)
     node.HEAD.LINEAR_PATH = True
     student = build_student(tiny_cfg, node)
     maps, vectors = student.features(torch.rand(2, 3, 32, 48) * 255), student.guidance()

@@ -1,4 +1,4 @@
-"""MaskedImageModeling and FeatureDistillation: what is seen, what counts, who learns."""
+"""The pretraining methods: what is seen, what counts, who learns."""
 
 import pytest
 import torch
@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 
 from co2s.d2 import EventStorage, build_model
 from co2s.modeling.backbone import build_backbone
+from co2s.modeling.meta_arch.stacking import Labeled
 from co2s.semi import counting
 
 METHODS = ["MaskedImageModeling", "FeatureDistillation"]
@@ -329,3 +330,42 @@ def test_more_maps_may_be_taught(taught_cfg):
     names = {f"loss_{m}_{s}" for m in ("dense", "skip_shallow") for s in ("global", "local")}
     assert losses.keys() == names
     assert all(0 < loss.item() < 1 for loss in losses.values()), "halves of 1 - cos"
+
+
+# S4
+
+
+@pytest.fixture
+def s4_cfg(tiny_cfg):
+    tiny_cfg.MODEL.META_ARCHITECTURE, tiny_cfg.MODEL.STUDENTS = "S4", ("local",)
+    tiny_cfg.MODEL.FIXMATCH.THRESHOLD = 0.19  # a random model of 6 classes is about 1/6 sure
+    return tiny_cfg
+
+
+def test_s4_s_loss_written_out(s4_cfg, method_batch):
+    model, batch = build(s4_cfg), method_batch(s4_cfg)
+    with EventStorage(0):
+        losses = model(batch)
+    x, u = Labeled.stacked(batch["labeled"], model.device), model.stacked(batch["unlabeled"])
+    student = model.students["local"].eval()  # it labels as it would be scored
+    said = student(u.weak).softmax(1), student(u.partner).softmax(1)
+    probs = torch.where(u.boxes[0][:, None], said[1], said[0])
+    valid = torch.where(u.boxes[0], u.partner_valid, u.valid)
+    confidence, label = probs.max(1)
+    sure = valid & (confidence >= 0.19)
+    assert 0 < sure.sum() < valid.sum()
+    on_strong = F.cross_entropy(student(u.strong[0]), label, reduction="none")[sure].sum()
+    supervised = F.cross_entropy(student(x.images), x.target, ignore_index=255)
+    found = losses["loss_sup_local"], losses["loss_strong_local"]
+    expected = supervised / 2, on_strong / valid.sum() / 2
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_s4_has_no_teacher_and_predicts_the_classes_of_its_labels(s4_cfg, complete):
+    s4_cfg.DATASETS.LABELED = ("potsdam_1_8_labeled",)
+    s4_cfg.DATASETS.UNLABELED = ("loveda_1_8_unlabeled",)
+    s4_cfg.MODEL.NUM_CLASSES = 0
+    model = build(complete(s4_cfg)).eval()
+    assert len(model.teachers) == 0 and model.labelers is model.students
+    (output,) = model([{"image": torch.zeros(3, 32, 32)}])
+    assert output["sem_seg"].shape == (6, 32, 32)

@@ -1,6 +1,5 @@
 """projects/Co2S/reproduce.py: which tables a command line asks for; the lists of ablations."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -27,11 +26,9 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture
-def reproduce(monkeypatch):
+def reproduce(monkeypatch, load_script):
     """The script, with a function `asked` (*arguments) -> what it would run."""
-    spec = importlib.util.spec_from_file_location("reproduce", PROJECT / "reproduce.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script(PROJECT / "reproduce.py")
     found = []
     monkeypatch.setattr(module, "run_bench", lambda *given: found.append(given))
 

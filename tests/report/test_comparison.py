@@ -1,6 +1,5 @@
 """Several runs on one page: means over seeds, the best marked, what differs."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -16,11 +15,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def tool():
-    spec = importlib.util.spec_from_file_location("report_tool", ROOT / "tools" / "report.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_script):
+    return load_script(ROOT / "tools" / "report.py")
 
 
 def values(folders, prediction="fused"):

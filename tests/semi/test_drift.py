@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from co2s.semi import count_labels, drift_scalars
+from co2s.semi import count_labels, count_purified, drift_scalars
 from co2s.structures import PseudoLabel
 
 CLASSES = ("water", "road", "tree")
@@ -101,3 +101,27 @@ def test_three_students_are_three_pairs():
 def test_nothing_valid_is_no_share():
     nothing = PseudoLabel(LABELED, torch.ones(1, 1, 5), torch.zeros_like(VALID))
     assert drift_scalars(count_labels({"a": nothing}, {"a": 0.9}, 3), CLASSES) == {}
+
+
+def test_what_a_purifier_changed_by_hand():
+    truth = torch.tensor([[[0, 0, 255, 0, 2]]])
+    after = labels([0.99, 0.97, 0.5, 0.98, 0.99], torch.tensor([[[2, 0, 1, 0, 0]]]))
+    counts = count_labels({"a": after}, {"a": 0.95}, 3, truth)
+    counts |= count_purified({"a": one()}, {"a": after}, {"a": 0.95}, 3, truth)
+    assert {name: value.tolist() for name, value in counts.items()} == {
+        "labeled/a": [2, 1, 1],
+        "kept/a": [2, 0, 1],
+        "known/a": [2, 0, 1],
+        "right/a": [2, 0, 0],
+        "labeled_before/a": [2, 2, 0],
+        "kept_before/a": [1, 2, 0],
+        "known_before/a": [1, 1, 0],
+        "right_before/a": [1, 0, 0],
+        "replaced/a": [1, 0, 1],
+    }
+    found = drift_scalars(counts, CLASSES)
+    assert (found["coverage_before/a"], found["coverage/a"]) == (3 / 4, 3 / 4)
+    assert (found["precision_before/a"], found["precision/a"]) == (1 / 2, 2 / 3)
+    assert found["replaced/a"] == 2 / 4
+    assert (found["coverage_before/a/water"], found["coverage/a/water"]) == (1 / 2, 1.0)
+    assert found["precision_before/a/road"] == 0.0 and "precision/a/road" not in found

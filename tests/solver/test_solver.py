@@ -1,4 +1,6 @@
-"""Optimiser groups and the polynomial schedule."""
+"""Optimiser groups and the schedules."""
+
+import math
 
 import pytest
 import torch
@@ -23,7 +25,13 @@ def test_groups_rates_and_decay(tiny_cfg):
     ]
 
 
-def test_poly_decay_reaches_zero_after_the_last_step(tiny_cfg):
+@pytest.mark.parametrize(
+    ("schedule", "factor"),
+    [("poly", lambda t: (1 - t) ** 0.9), ("cosine", lambda t: (1 + math.cos(math.pi * t)) / 2)],
+)
+def test_the_decay_reaches_zero_after_the_last_step(tiny_cfg, schedule, factor):
+    assert tiny_cfg.SOLVER.SCHEDULE == "poly"
+    tiny_cfg.SOLVER.SCHEDULE = schedule
     model = torch.nn.Linear(1, 1)
     optimizer = build_optimizer(tiny_cfg, model)
     scheduler = build_lr_scheduler(tiny_cfg, optimizer)
@@ -32,8 +40,14 @@ def test_poly_decay_reaches_zero_after_the_last_step(tiny_cfg):
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         scheduler.step()
-    assert rates == pytest.approx([1e-4 * (1 - t / 10) ** 0.9 for t in range(10)])
+    assert rates == pytest.approx([1e-4 * factor(t / 10) for t in range(10)])
     assert optimizer.param_groups[0]["lr"] == 0
+
+
+def test_unknown_schedule(tiny_cfg):
+    tiny_cfg.SOLVER.SCHEDULE = "step"
+    with pytest.raises(ValueError, match=r"SCHEDULE is 'step'; it may be poly or cosine\."):
+        build_lr_scheduler(tiny_cfg, build_optimizer(tiny_cfg, torch.nn.Linear(1, 1)))
 
 
 def test_normalisation_layers_may_decay_on_their_own(tiny_cfg):
@@ -76,8 +90,10 @@ def test_unknown_clipping(tiny_cfg):
         build_optimizer(tiny_cfg, torch.nn.Linear(1, 1))
 
 
+@pytest.mark.parametrize("schedule", ["poly", "cosine"])
 @pytest.mark.parametrize("method", ["linear", "constant"])
-def test_warm_up_leads_to_the_decay(tiny_cfg, method):
+def test_warm_up_leads_to_the_decay(tiny_cfg, method, schedule):
+    tiny_cfg.SOLVER.SCHEDULE = schedule
     tiny_cfg.SOLVER.MAX_ITER, tiny_cfg.SOLVER.WARMUP_ITERS = 10, 4
     tiny_cfg.SOLVER.WARMUP_FACTOR, tiny_cfg.SOLVER.WARMUP_METHOD = 0.1, method
     tiny_cfg.SOLVER.BASE_LR = 1.0
@@ -88,6 +104,8 @@ def test_warm_up_leads_to_the_decay(tiny_cfg, method):
         optimizer.step()
         scheduler.step()
     decay = [(1 - step / 10) ** 0.9 for step in range(10)]
+    if schedule == "cosine":
+        decay = [(1 + math.cos(math.pi * step / 10)) / 2 for step in range(10)]
     assert rates[4:] == pytest.approx(decay[4:])
     slope = (decay[4] - 0.1) / 4 if method == "linear" else 0.0
     assert rates[:4] == pytest.approx([0.1 + slope * step for step in range(4)])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from co2s.structures import windows
+from co2s.structures import stride_of, windows
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,7 @@ def test_gaps_and_empty_images_are_refused():
         windows(10, 10, 4, 5)
     with pytest.raises(ValueError, match="positive"):
         windows(0, 10, 4, 4)
+
+
+def test_a_stride_is_whole_pixels_and_leaves_no_gap():
+    assert [stride_of(size, 5 / 6) for size in (512, 96, 2, 1)] == [426, 80, 1, 1]

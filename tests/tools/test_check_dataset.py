@@ -1,6 +1,5 @@
 """tools/check_dataset.py: what it prints, writes and returns."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -38,11 +37,9 @@ def yaml(tmp_path):
 
 
 @pytest.fixture
-def check(yaml):
+def check(yaml, load_script):
     """A function (*arguments) that runs the tool in this process; returns its exit code."""
-    spec = importlib.util.spec_from_file_location("check_dataset", TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = load_script(TOOL)
 
     def run(*arguments, dataset=yaml):
         return tool.main(["--dataset", str(dataset), "--workers", "1", *map(str, arguments)])

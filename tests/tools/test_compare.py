@@ -1,6 +1,5 @@
 """tools/compare.py: one configuration's table, by the runner of co2s.engine.runner."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -19,11 +18,9 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture
-def compare(monkeypatch):
+def compare(monkeypatch, load_script):
     """A function (*arguments) that calls the tool; `module` is it."""
-    spec = importlib.util.spec_from_file_location("compare", ROOT / "tools" / "compare.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script(ROOT / "tools" / "compare.py")
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["compare.py", "--config-file", CONFIG, *arguments])

@@ -1,6 +1,5 @@
 """The converter as a user has it: both files or none, and what is written is used as it is."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -16,19 +15,10 @@ from co2s.d2 import DefaultPredictor
 from co2s.engine import load_cfg
 from co2s.preparation.synthetic import write_synthetic_aerial
 
+from ..model_zoo import authors_format
+
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "convert_checkpoint.py"
-
-
-def load(path):
-    """A module from its file: neither tools nor test folders are packages."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-authors_format = load(ROOT / "tests" / "model_zoo" / "authors_format.py")
 
 
 def run(*command, cwd):
@@ -91,10 +81,10 @@ def test_convert_score_and_predict(pair, tmp_path):
 
 
 @pytest.fixture
-def tool(pair, tmp_path, monkeypatch):
+def tool(pair, tmp_path, monkeypatch, load_script):
     """A function (**changes of the arguments) that runs the tool here; its names, the folder's."""
     monkeypatch.chdir(tmp_path)
-    module = load(TOOL)
+    module = load_script(TOOL)
     before = {path.name for path in tmp_path.iterdir()}
 
     def convert(*opts, **changes):

@@ -1,6 +1,5 @@
 """tools/export.py as a user has it: the folder whole or not at all, and what is refused."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -20,7 +19,7 @@ QUICK = ("--formats", "safetensors", "stac")  # what needs no tracing
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch, load_script):
     """A function (*arguments) that runs the tool on `run/model_best.pth` into `out`; its model."""
     monkeypatch.chdir(tmp_path)
     cfg, folder = one_student(), tmp_path / "run"
@@ -28,9 +27,7 @@ def run(tmp_path, monkeypatch):
     (folder / "config.yaml").write_text(cfg.dump())
     model = grown(cfg)
     torch.save({"model": model.state_dict(), KEY: CARRIED.to_dict()}, folder / "model_best.pth")
-    spec = importlib.util.spec_from_file_location("export", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script(TOOL)
 
     def export(*arguments):
         given = {"--weights": "run/model_best.pth", "--output": "out"}

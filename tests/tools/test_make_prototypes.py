@@ -1,6 +1,5 @@
 """tools/make_prototypes.py: what it writes, prints and refuses."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -36,11 +35,9 @@ def models(tmp_path_factory):
 
 
 @pytest.fixture
-def make(tmp_path):
+def make(tmp_path, load_script):
     """A function (*arguments) that runs the tool in this process, which knows the tiny model."""
-    spec = importlib.util.spec_from_file_location("make_prototypes", TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = load_script(TOOL)
     (tmp_path / "toy.yaml").write_text(SPEC)
     weights = write_weights(tmp_path / "clip.pt")
 

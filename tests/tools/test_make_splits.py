@@ -1,6 +1,5 @@
 """tools/make_splits.py: what it writes, prints, keeps and refuses."""
 
-import importlib.util
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -21,11 +20,9 @@ SCENE = ("--scene", "{scene}_{tile}.png")
 
 
 @pytest.fixture
-def tool(tmp_path):
+def tool(tmp_path, load_script):
     """A function (*arguments) that runs the tool on root/, with every image below images/."""
-    spec = importlib.util.spec_from_file_location("make_splits", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script(TOOL)
 
     def run(*arguments, images="images/*.png"):
         options = ["--root", tmp_path / "root", *(["--images", images] if images else [])]

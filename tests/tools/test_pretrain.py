@@ -1,6 +1,5 @@
 """The command line as a user has it: pretrain on images alone, export again what was trained."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -47,11 +46,9 @@ def folder(tmp_path, monkeypatch, clean_catalog):
 
 
 @pytest.fixture
-def pretrain(monkeypatch):
+def pretrain(monkeypatch, load_script):
     """A function (*arguments) that runs the tool in this process."""
-    spec = importlib.util.spec_from_file_location("pretrain", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script(TOOL)
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["pretrain.py", "--config-file", *arguments])
@@ -79,7 +76,7 @@ def test_from_a_folder_of_images_to_a_file(pretrain, folder, capsys):
 
 
 def test_what_a_user_can_mend_is_one_message(pretrain, stops):
-    with stops("pretraining predicts no classes, there is nothing to score"):
+    with stops("this tool scores nothing. Of pretraining only S4"):
         pretrain("small.yaml", "--eval-only")
     with stops("There is nothing to export: out holds no checkpoint"):
         pretrain("small.yaml", "--export-only")

@@ -1,6 +1,5 @@
 """tools/serve_map.py: the page in a real browser, and who can reach it."""
 
-import importlib.util
 import os
 import re
 import signal
@@ -175,11 +174,8 @@ def answer_to(port, origin):
 
 
 @pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("serve_map", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_script):
+    return load_script(TOOL)
 
 
 def test_what_can_be_mended_is_one_message(tool, paths, stops):

@@ -1,6 +1,5 @@
 """Submitting to Slurm: the command of each node, and a job that saves and asks for more time."""
 
-import importlib.util
 import signal
 import sys
 import textwrap
@@ -11,10 +10,13 @@ import pytest
 
 from co2s.tool import STOPPED
 
-PATH = Path(__file__).parents[2] / "tools" / "submit.py"
-spec = importlib.util.spec_from_file_location("submit", PATH)
-submit = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(submit)
+TOOL = Path(__file__).parents[2] / "tools" / "submit.py"
+
+
+@pytest.fixture(scope="module")
+def submit(load_script):
+    """tools/submit.py"""
+    return load_script(TOOL)
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def script(tmp_path):
     return write
 
 
-def test_each_node_knows_the_others(submitit):
+def test_each_node_knows_the_others(submit, submitit):
     one = submit.Training(["--config-file", "x.yaml"], 1, 1).command()
     assert one[1:] == [str(submit.TRAIN), "--resume", "--num-gpus", "1", "--config-file", "x.yaml"]
     assert "auto" in submit.Training([], 1, 4).command()
@@ -77,7 +79,9 @@ def once_begun(path):
     return sleep
 
 
-def test_a_job_whose_time_is_up_saves_and_is_requeued(submitit, script, tmp_path, monkeypatch):
+def test_a_job_whose_time_is_up_saves_and_is_requeued(
+    submit, submitit, script, tmp_path, monkeypatch
+):
     train = script(f"""
         import signal, sys
         def stop(number, frame):
@@ -99,13 +103,13 @@ def test_a_job_whose_time_is_up_saves_and_is_requeued(submitit, script, tmp_path
     assert word == "again" and again.command() == training.command() and again.process is None
 
 
-def test_a_training_that_fails_is_a_failed_job(submitit, script):
+def test_a_training_that_fails_is_a_failed_job(submit, submitit, script):
     assert submit.Training([], 1, 1, script("")).__call__() == 0
     with pytest.raises(RuntimeError, match="ended with exit code 2"):
         submit.Training([], 1, 1, script("raise SystemExit(2)"))()
 
 
-def test_what_the_executor_is_told(submitit, monkeypatch, capsys):
+def test_what_the_executor_is_told(submit, submitit, monkeypatch, capsys):
     options = ["--nodes", "2", "--gpus", "4", "--hours", "1.5", "--partition", "a100"]
     monkeypatch.setattr(sys, "argv", ["submit.py", *options, "--", "--config-file", "x.yaml"])
     submit.main()
@@ -118,7 +122,7 @@ def test_what_the_executor_is_told(submitit, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("arguments", [[], ["--", "--resume"], ["--", "--num-gpus", "2"]])
-def test_what_it_decides_itself_is_refused(monkeypatch, stops, arguments):
+def test_what_it_decides_itself_is_refused(submit, monkeypatch, stops, arguments):
     monkeypatch.setattr(sys, "argv", ["submit.py", *arguments])
     with stops("without --num-gpus"):
         submit.main()

@@ -1,7 +1,6 @@
 """tools/suggest_labels.py: what it writes and says."""
 
 import csv
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,8 @@ S = 8
 
 
 @pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("suggest_labels", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_script):
+    return load_script(TOOL)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The attention sheet as a user has it: files, panels, checkpoint, and what bad options say."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -16,15 +15,10 @@ from co2s.model_zoo import get_config
 from co2s.modeling.backbone import build_backbone
 
 ROOT = Path(__file__).parents[2]
-spec = importlib.util.spec_from_file_location(
-    "visualize_attention", ROOT / "tools" / "visualize_attention.py"
-)
-tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tool)
 
 
 @pytest.fixture
-def draw(tmp_path, monkeypatch):
+def draw(tmp_path, monkeypatch, load_script):
     """A function (*arguments) that runs the tool on a 60 x 100 image; the sheet's texts."""
     pixels = np.random.default_rng(0).integers(0, 256, (60, 100, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "scene.png")
@@ -34,7 +28,7 @@ def draw(tmp_path, monkeypatch):
         figures.append(figure)
         return save_figure(figure, path, dpi=40)
 
-    save_figure = drawing.save_figure
+    tool, save_figure = load_script(ROOT / "tools/visualize_attention.py"), drawing.save_figure
     monkeypatch.setattr(drawing, "save_figure", save)
 
     def run(*arguments):

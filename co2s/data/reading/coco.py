@@ -105,10 +105,11 @@ def read_annotated(path: str, spec: DatasetSpec, image: str | None) -> np.ndarra
     background = spec.labels.background
     fill = IGNORE_LABEL if background is None else spec.class_names.index(background)
     classes = np.full((entry.height, entry.width), fill, np.uint8)
+    size = (entry.height, entry.width)
     for annotation in entry.annotations:
         number = _class_of(annotation, known, spec)
         try:
-            classes[_drawn(annotation.get("segmentation"), entry)] = number
+            classes[draw_outline(annotation.get("segmentation"), size)] = number
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(
                 f"{path}: the annotation {annotation.get('id')} of {entry.file_name} cannot be "
@@ -136,9 +137,11 @@ def _class_of(annotation: dict, known: Annotations, spec: DatasetSpec) -> int:
     )
 
 
-def _drawn(outline: Any, entry: AnnotatedImage) -> np.ndarray:
-    """(H, W) bool of polygons [[x, y, x, y, ...], ...] or of an RLE {size, counts}."""
-    size = (entry.height, entry.width)
+def draw_outline(outline: Any, size: tuple[int, int]) -> np.ndarray:
+    """(H, W) bool of polygons [[x, y, x, y, ...], ...] or of an RLE {size, counts}.
+
+    size: H, W. ValueError, TypeError or KeyError says what cannot be drawn.
+    """
     reach = FAR * max(size)
     if isinstance(outline, list) and outline:
         for polygon in outline:

@@ -34,6 +34,10 @@ class Geometry:
         """(size, size) uint8, nearest neighbour; padding is 255."""
         return self._place(self._cut(classes, cv2.INTER_NEAREST), IGNORE_LABEL)
 
+    def scores(self, scores: np.ndarray) -> np.ndarray:
+        """(size, size) uint8, the very pixels of `classes`; padding is 0."""
+        return self._place(self._cut(scores, cv2.INTER_NEAREST), 0)
+
     def valid(self, valid: np.ndarray | None = None) -> np.ndarray:
         """(size, size) bool: True where there is an image, False on padding.
 

@@ -6,8 +6,11 @@ from .distillation import FeatureDistillation
 from .dwl import DWL
 from .fixmatch import FixMatch
 from .masked_image import MaskedImageModeling
+from .muca import MUCA
 from .only_sup import OnlySup
 from .pretraining import Pretraining
+from .rs_mtdf import RSMTDF
+from .s4 import S4
 from .u2pl import U2PL
 from .unimatch import UniMatch
 from .unimatch_v2 import UniMatchV2
@@ -15,6 +18,9 @@ from .wscl import WSCL
 
 __all__ = [
     "DWL",
+    "MUCA",
+    "RSMTDF",
+    "S4",
     "U2PL",
     "WSCL",
     "Co2S",

@@ -12,12 +12,14 @@ from co2s.semi import (
     FixedThreshold,
     build_thresholds,
     count_labels,
+    count_purified,
     mean_counts,
     pixels_by_class,
 )
 from co2s.structures import Batch, PseudoLabel, UnlabeledItem, Views
 
 from ..metadata import num_classes
+from ..purify import Purifier, build_purifier
 from .partners import KINDS, Predict
 from .stacking import Labeled, Unlabeled
 from .students import Students
@@ -32,6 +34,8 @@ class Method(Students):
     """
 
     ema_decay = 0.0  # MODEL.EMA_DECAY where a configuration does not say
+    segments = True  # it predicts classes, which the datasets declare, and which can be scored
+    pretrains = False  # what counts afterwards are its backbones, as files (tools/pretrain.py)
 
     @configurable
     def __init__(
@@ -40,6 +44,7 @@ class Method(Students):
         partner: str = "other",
         ema_labels: bool = True,
         thresholds: Mapping[str, FixedThreshold] | None = None,
+        purifier: Purifier | None = None,
         **students: Any,
     ):
         """partner: whose pixels CutMix pastes (`co2s.structures.Views`).
@@ -47,11 +52,14 @@ class Method(Students):
         ema_labels: where students have averages, those make the pseudo-labels.
 
         thresholds: of each student's pseudo-labels, where it makes any.
+
+        purifier: what changes those before a loss reads them.
         """
         super().__init__(**students)
         self.partners = KINDS[partner]()
         self.ema_labels = ema_labels
         self.thresholds = nn.ModuleDict(thresholds or {})
+        self.purifier = purifier
         self.tally: dict[str, Tensor] = {}  # pixels by name, since whoever reads them emptied it
 
     @classmethod
@@ -59,6 +67,7 @@ class Method(Students):
         return super().from_config(cfg) | {
             "partner": cfg.DATALOADER.CUTMIX_PARTNER,
             "ema_labels": cfg.MODEL.EMA_LABELS,
+            "purifier": build_purifier(cfg),
         }
 
     @classmethod
@@ -66,6 +75,12 @@ class Method(Students):
         """Those that a method's node of the configuration asks for, by student."""
         kind, tau, classes = node.CLASS_THRESHOLDS, node.THRESHOLD, num_classes(cfg)
         return {name: build_thresholds(kind, classes, tau) for name in cfg.MODEL.STUDENTS}
+
+    @classmethod
+    def settle(cls, cfg: CfgNode) -> None:
+        """Write into the configuration what the method needs to know of the data, with its bands
+        known; ValueError for what cannot be."""
+        cfg.MODEL.NUM_CLASSES = num_classes(cfg)
 
     @classmethod
     def set_periods(cls, cfg: CfgNode, epoch: int) -> None:
@@ -105,16 +120,24 @@ class Method(Students):
 
     @torch.no_grad()
     def label(self, name: str, predict: Predict, u: Unlabeled, weak: Tensor) -> Any:
-        """A student's pseudo-labels by view, from its logits of the weak one."""
-        return u.pseudo_labels(weak, self.partners.logits(name, predict, u, weak))
+        """A student's pseudo-labels by view, from its logits of the weak one; purified."""
+        partner = self.partners.logits(name, predict, u, weak)
+        return u.pseudo_labels(weak, partner, self.purifier)
 
     @torch.no_grad()
     def shown(self, batch: Batch) -> dict[str, dict[str, PseudoLabel]]:
-        """How each student labels the unlabelled half of a batch, by view; for pictures."""
+        """How each student labels the unlabelled half of a batch, by view; for pictures.
+
+        "before": the weak view as it was before a purifier, where there is one.
+        """
         if not batch["unlabeled"]:
             return {}
-        u = self.stacked(batch["unlabeled"])
-        return {n: self.label(n, m, u, m(u.weak)) for n, m in self.labelers.items()}
+        u, shown = self.stacked(batch["unlabeled"]), {}
+        for name, labeler in self.labelers.items():
+            weak = labeler(u.weak)
+            before = {"before": PseudoLabel.from_logits(weak, u.valid)} if self.purifier else {}
+            shown[name] = before | self.label(name, labeler, u, weak)
+        return shown
 
     def threshold_of(self, name: str) -> float | Tensor:
         """From which confidence on a student's pseudo-labels count: one number, or (N,).
@@ -142,6 +165,9 @@ class Method(Students):
         values = {name: self.threshold_of(name) for name in labels}
         truth = pixels_by_class(x.target, x.masks["x"], classes)
         self.add(count_labels(labels, values, classes, u.diagnosis) | {"truth": truth})
+        if self.purifier is not None:
+            before = {n: PseudoLabel.from_logits(weak[n], u.valid) for n in labels}
+            self.add(count_purified(before, labels, values, classes, u.diagnosis))
 
     def add(self, counts: Mapping[str, Tensor]) -> None:
         """Add to the tally, without waiting for the device."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from co2s.config import add_backbone, method_config
@@ -12,11 +11,11 @@ from co2s.layers import resize
 from co2s.semi import cosine_loss
 from co2s.structures import Views
 
-from ..backbone import DENSE, SKIP_DEEP, SKIP_SHALLOW, build_backbone, settle
-from ..backbone.extra_bands import extend_statistics
+from ..backbone import DENSE, SKIP_DEEP, SKIP_SHALLOW, settle
 from ..metadata import num_bands
 from ..student import Student, without_weights
-from .encoders import Projection, as_student
+from .encoders import Projection
+from .frozen_teacher import MEAN, RGB, STD, build_teacher, check_bands, taught_maps, whole_patches
 from .pretraining import Masks, Pretraining
 from .stacking import Unlabeled
 
@@ -30,10 +29,10 @@ def add_distillation_config(cfg: CfgNode) -> None:
     cfg.MODEL.DISTILLATION = CfgNode()
     node = cfg.MODEL.DISTILLATION
     node.TEACHER = add_backbone(CfgNode(), "TimmViT", "vit_base_patch14_dinov2", [2, 7, 11])
-    node.TEACHER_BANDS = (0, 1, 2)  # of the image, as the teacher wants them: red, green, blue
+    node.TEACHER_BANDS = RGB  # of the image, as the teacher wants them: red, green, blue
     node.TEACHER_SCALE = 1.0  # of the crop that the teacher sees; then whole patches of it
-    node.TEACHER_MEAN = [123.675, 116.28, 103.53]  # of what the teacher was trained on
-    node.TEACHER_STD = [58.395, 57.12, 57.375]
+    node.TEACHER_MEAN = [*MEAN]  # of what the teacher was trained on
+    node.TEACHER_STD = [*STD]
     node.VIEW = "strong"  # that the students see, or "weak"; the teacher sees the weak one
     node.MAPS = ("dense",)  # that are learned; also "skip_deep", "skip_shallow"
 
@@ -63,7 +62,7 @@ class FeatureDistillation(Pretraining):
         strong: whether students see the strong view.
         """
         super().__init__(**base)
-        self.teacher = teacher.requires_grad_(False).eval()
+        self.teacher = teacher
         self.bands, self.side = [*bands], side
         self.strong, self.maps = strong, [*maps]
         shapes: Any = teacher.backbone.output_shape()
@@ -79,12 +78,11 @@ class FeatureDistillation(Pretraining):
         base = super().from_config(cfg)
         for name, student in base["students"].items():
             check_crop(crop, student.backbone.size_divisibility, name)
-        teacher = build_teacher(cfg)
-        patch = teacher.backbone.size_divisibility or 1
+        teacher = own_teacher(cfg)
         return base | {
             "teacher": teacher,
             "bands": node.TEACHER_BANDS,
-            "side": max(round(crop * node.TEACHER_SCALE / patch), 1) * patch,
+            "side": whole_patches(crop * node.TEACHER_SCALE, teacher.backbone.size_divisibility),
             "strong": node.VIEW == "strong",
             "maps": node.MAPS,
         }
@@ -115,12 +113,9 @@ class FeatureDistillation(Pretraining):
                 losses[f"loss_{key}_{name}"] = loss / len(taught)
         return losses
 
-    @torch.no_grad()
     def taught(self, weak: Tensor) -> dict[str, Tensor]:
         """The maps that the teacher has of images (B, C, S, S)."""
-        images = weak[:, self.bands].float()
-        images = resize(images, (self.side, self.side), align_corners=False)
-        maps = self.teacher.features(images)
+        maps = taught_maps(self.teacher, weak, self.bands, self.side)
         return {key: maps[key] for key in self.maps}
 
     def train(self, mode: bool = True) -> "FeatureDistillation":
@@ -129,14 +124,13 @@ class FeatureDistillation(Pretraining):
         return self
 
 
-def build_teacher(cfg: CfgNode) -> Student:
+def own_teacher(cfg: CfgNode) -> Student:
     """The teacher with its own bands and statistics; a checkpoint brings it, too."""
     keys = cfg.MODEL.DISTILLATION
-    bands = len(keys.TEACHER_BANDS)
-    mean = extend_statistics(keys.TEACHER_MEAN, bands, f"{NODE}.TEACHER_MEAN")
-    std = extend_statistics(keys.TEACHER_STD, bands, f"{NODE}.TEACHER_STD")
     node = without_weights(keys.TEACHER) if cfg.MODEL.WEIGHTS else keys.TEACHER
-    return as_student(cfg, build_backbone(node, bands), mean, std)
+    names = f"{NODE}.TEACHER_MEAN", f"{NODE}.TEACHER_STD"
+    bands, statistics = len(keys.TEACHER_BANDS), (keys.TEACHER_MEAN, keys.TEACHER_STD)
+    return build_teacher(cfg, node, bands, *statistics, names)
 
 
 def check_keys(cfg: CfgNode) -> None:
@@ -148,12 +142,7 @@ def check_keys(cfg: CfgNode) -> None:
         raise ValueError(
             f"{NODE}.MAPS is {tuple(node.MAPS)}; name 'dense' and, besides, any of {MAPS[1:]}."
         )
-    chosen = tuple(node.TEACHER_BANDS)
-    if len(chosen) < 3 or not all(0 <= band < bands for band in chosen):
-        raise ValueError(
-            f"{NODE}.TEACHER_BANDS is {chosen}; name three bands or more of the image's 0 to "
-            f"{bands - 1}, in the order red, green, blue."
-        )
+    check_bands(node.TEACHER_BANDS, bands, f"{NODE}.TEACHER_BANDS")
     if not node.TEACHER_SCALE > 0:
         raise ValueError(f"{NODE}.TEACHER_SCALE is {node.TEACHER_SCALE}; it must be above 0.")
     if not (node.TEACHER.BACKBONE.WEIGHTS or cfg.MODEL.WEIGHTS):

@@ -85,9 +85,10 @@ class DWL(Method):
         weak: dict[str, Tensor] = {}
         labels: dict[str, PseudoLabel] = {}
         for name in self.students:
+            labeler = self.labelers[name]
             with torch.no_grad():
-                weak[name] = self.labelers[name](u.weak)
-            labels[name] = PseudoLabel.from_logits(weak[name], u.valid)
+                weak[name] = labeler(u.weak)
+            labels[name] = self.label(name, labeler, u, weak[name])["weak"]
             on_labeled, on_strong = self.look(name, x, u)
             weight = self.weight(name, labels[name])
             losses[f"loss_sup_{name}"] = supervised_loss(on_labeled, x.target, counts["x"])

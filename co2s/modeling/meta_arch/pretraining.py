@@ -23,6 +23,8 @@ class Pretraining(Method):
     is of use afterwards are the backbones, or their averages (`co2s.engine.export`).
     """
 
+    segments, pretrains = False, True
+
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         nodes = {name: cfg.MODEL[name.upper()] for name in cfg.MODEL.STUDENTS}
@@ -33,8 +35,8 @@ class Pretraining(Method):
 
     @classmethod
     def settle(cls, cfg: CfgNode) -> None:
-        """Write into the configuration what weights decide; ValueError for datasets in the wrong
-        place, and for keys of the method that cannot be."""
+        """No class is needed. ValueError for datasets in the wrong place, and for keys of the
+        method that cannot be."""
         data, name = cfg.DATASETS, cfg.MODEL.META_ARCHITECTURE
         unread = [f"DATASETS.{key}" for key in ("LABELED", "VAL", "TEST") if data[key]]
         if unread:

@@ -10,10 +10,16 @@ from torch import Tensor
 from co2s.semi import cutmix
 from co2s.structures import IGNORE_LABEL, LabeledItem, PseudoLabel, UnlabeledItem
 
+from ..purify import Purifier
+
 
 def stack(items: Sequence[Any], key: str, device: torch.device) -> Tensor:
     """One tensor (B, ...) of a key of all items, on a device."""
     return torch.stack([item[key] for item in items]).to(device, non_blocking=True)
+
+
+def _grounding(items: Sequence[Any], device: torch.device) -> Tensor | None:
+    return stack(items, "grounding", device) if "grounding" in items[0] else None
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class Unlabeled:
     partner_valid: Tensor
     seeds: list[int]  # one for each item
     diagnosis: Tensor | None = None  # (B, S, S) int64: classes that no loss may look at
+    grounding: Tensor | None = None  # (B, N, S, S) uint8: what purifiers judge the weak views by
+    partner_grounding: Tensor | None = None
 
     @classmethod
     def stacked(
@@ -55,6 +63,7 @@ class Unlabeled:
         strong, pasted = (stack(x, "strong", device).unbind(1) for x in (items, partners))
         boxes = stack(items, "cutmix", device).unbind(1)
         known = "diagnosis" in items[0]
+        grounding, other = (_grounding(part, device) for part in (items, partners))
         return cls(
             weak=stack(items, "image", device),
             valid=stack(items, "valid", device),
@@ -65,6 +74,8 @@ class Unlabeled:
             partner_valid=stack(partners, "valid", device),
             seeds=[item["seed"] for item in items],
             diagnosis=stack(items, "diagnosis", device).long() if known else None,
+            grounding=grounding,
+            partner_grounding=other,
         )
 
     @classmethod
@@ -83,6 +94,7 @@ class Unlabeled:
             partner_valid=valid,
             seeds=[item["seed"] for item in items],
             diagnosis=stack(items, "diagnosis", device).long() if known else None,
+            grounding=_grounding(items, device),
         )
 
     @property
@@ -92,13 +104,21 @@ class Unlabeled:
         plain = {"weak": self.valid, "feature": self.valid}
         return {**plain, **{f"strong{i}": m for i, m in enumerate(mixed, start=1)}}
 
-    def pseudo_labels(self, weak: Tensor, partner: Tensor) -> dict[str, PseudoLabel]:
+    def pseudo_labels(
+        self, weak: Tensor, partner: Tensor, purify: Purifier | None = None
+    ) -> dict[str, PseudoLabel]:
         """Labels of "weak", and of "strong1", ...: inside their box they are the partner's.
 
-        From logits (B, N, S, S) of the weak views and of the partners' weak views.
+        From logits (B, N, S, S) of the weak views and of the partners' weak views. Each image's are
+        purified before anything is pasted.
         """
         own = PseudoLabel.from_logits(weak, self.valid)
-        other = PseudoLabel.from_logits(partner, self.partner_valid) if self.boxed else own
+        if purify is not None:
+            own = purify(own, self.grounding)
+        other = own
+        if self.boxed:
+            other = PseudoLabel.from_logits(partner, self.partner_valid)
+            other = other if purify is None else purify(other, self.partner_grounding)
         mixed = [own.cutmix(other, box) if self.boxed else own for box in self.boxes]
         return {"weak": own, **{f"strong{i}": m for i, m in enumerate(mixed, start=1)}}
 

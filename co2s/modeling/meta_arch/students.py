@@ -12,7 +12,7 @@ from co2s.layers import resize
 from co2s.semi import EMA, confidence_fusion
 from co2s.structures import EvalItem
 
-from ..sliding_window import fit_size, resize_image, sliding_window_logits
+from ..sliding_window import fit_size, resize_image, sliding_window_logits, window_and_stride
 from ..student import Student, build_student
 from ..temperature import FUSED, Temperatures
 
@@ -27,7 +27,7 @@ class Students(nn.Module):
         fusion: str = "confidence",
         student_maps: bool = True,
         window: int = 512,
-        stride_ratio: float = 5 / 6,
+        stride: int = 426,
         window_batch: int = 4,
         test_base_size: tuple[int, int] = (0, 0),
         test_scale: float = 1.0,
@@ -46,19 +46,19 @@ class Students(nn.Module):
         self.teachers = nn.ModuleDict({name: EMA(s, ema_decay) for name, s in averaged})
         self.temperatures = Temperatures(students)
         self.fusion, self.student_maps = fusion, student_maps
-        self.window, self.stride = window, max(int(window * stride_ratio), 1)
+        self.window, self.stride = window, stride
         self.window_batch = window_batch
         self.test_base_size, self.test_scale = test_base_size, test_scale
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
-        names = cfg.MODEL.STUDENTS
+        names, (window, stride) = cfg.MODEL.STUDENTS, window_and_stride(cfg)
         return {
             "students": {name: build_student(cfg, cfg.MODEL[name.upper()]) for name in names},
             "fusion": cfg.MODEL.FUSION,
             "student_maps": cfg.MODEL.STUDENT_MAPS,
-            "window": cfg.TEST.WINDOW_SIZE or cfg.INPUT.CROP_SIZE,
-            "stride_ratio": cfg.TEST.STRIDE_RATIO,
+            "window": window,
+            "stride": stride,
             "window_batch": cfg.TEST.WINDOW_BATCH,
             "test_base_size": tuple(cfg.INPUT.TEST_BASE_SIZE),
             "test_scale": cfg.INPUT.TEST_SCALE,
@@ -69,6 +69,12 @@ class Students(nn.Module):
     def predictors(self) -> nn.ModuleDict:
         """The modules that predict, by the name of their student: teachers where there are any."""
         return self.teachers if len(self.teachers) else self.students
+
+    @property
+    def networks(self) -> dict[str, Any]:
+        """The `Student`s that predict, by name: those of `predictors`, without their average."""
+        found = self.predictors.items()
+        return {name: part.module if isinstance(part, EMA) else part for name, part in found}
 
     @property
     def num_bands(self) -> int:
@@ -102,7 +108,8 @@ class Students(nn.Module):
                 "unexpected under `guidance` is another number of classes or another guidance; "
                 "under `backbone` another BACKBONE.MODEL; under `head` another HEAD; whole "
                 "`students` are another MODEL.STUDENTS, `teachers` another method, `thresholds` "
-                "another CLASS_THRESHOLDS; `contrasts` are of U2PL, `second` and `ranks` of DWL; "
+                "another CLASS_THRESHOLDS; `contrasts` are of U2PL, `second` and `ranks` of DWL, "
+                "`attentions` of MUCA; `neck` is another NECK.DIMS; "
                 "`projections` are a pretraining's, whose backbones "
                 "tools/pretrain.py --export-only writes for BACKBONE.WEIGHTS. Use the "
                 f"config.yaml that lies beside the checkpoint.\n{error}"

@@ -1,7 +1,6 @@
 """Reading tensor files: what is stored in them, and never code."""
 
 import argparse
-import hashlib
 import pickle
 import re
 import zipfile
@@ -12,6 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from yacs.config import CfgNode as YacsNode
+
+from co2s.files import file_digest
 
 from .torchscript import is_torchscript, read_torchscript
 
@@ -44,15 +45,6 @@ def local_file(weights: str) -> Path | None:
             "file, or a name of published weights, which has no '/' in it."
         )
     return None
-
-
-def file_digest(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def read_tensors(path: str | Path, sha256: str = "") -> dict[str, Any]:

@@ -1,0 +1,21 @@
+"""Noise whose draws belong to the item, not to the batch it happens to be in."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .dropout import SALT
+
+
+def item_noise(x: Tensor, seeds: Sequence[int], stream: int = 0) -> Tensor:
+    """Normal noise of the shape of x (B, ...), float32, one seed for each of the B items.
+
+    Drawn on the device of x, where the numbers are many: other devices draw others. Streams as in
+    `channel_dropout`.
+    """
+    noise = torch.empty(x.shape, device=x.device)
+    for row, seed in zip(noise, seeds, strict=True):
+        generator = torch.Generator(device=x.device).manual_seed((seed + stream * SALT) % 2**63)
+        row.normal_(generator=generator)
+    return noise

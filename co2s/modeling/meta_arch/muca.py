@@ -1,0 +1,278 @@
+"""MUCA (Wang et al., TGRS 2025): maps of all scales agree with a teacher's where it is certain.
+
+The student sees a view with a hole in it, its average (MODEL.EMA_DECAY 0.99) the view without.
+Channel attention that is learned with the student mixes the maps of the two.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from co2s.config import method_config
+from co2s.d2 import META_ARCH_REGISTRY, CfgNode, configurable, get_event_storage
+from co2s.layers import (
+    ChannelCrossAttention,
+    channel_dropout,
+    check_dropout,
+    draw_affine,
+    item_noise,
+    same_scale,
+    warp,
+)
+from co2s.semi import (
+    EMA,
+    certain,
+    cutmix,
+    draw_holes,
+    gaussian_ramp,
+    map_consistency,
+    mean_counts,
+    prediction_consistency,
+    pseudo_label_loss,
+    supervised_loss,
+)
+from co2s.structures import IGNORE_LABEL, Batch, PseudoLabel, UnlabeledItem, Views
+
+from ..backbone.features import pad_to_multiple
+from ..student import Student
+from .base import Method
+from .stacking import Labeled, Unlabeled
+
+GEOMETRY = 1 << 10  # the stream of the geometry's draws, beyond those of the teacher's passes
+
+
+@method_config
+def add_muca_config(cfg: CfgNode) -> None:
+    cfg.MODEL.MUCA = CfgNode()
+    node = cfg.MODEL.MUCA
+    node.CONSISTENCY_WEIGHT = 3.0  # of predictions and maps at the end; at the start 0.7 % of it
+    node.ATTENTION_WEIGHT = 0.25  # of what is decoded from the attention's maps
+    node.HEADS = 3  # of the attention, each with all channels
+    node.PASSES = 4  # of the teacher, that tell where it is certain; 0: everywhere
+    node.NOISE = 0.1  # in those passes: standard deviation, on normalised images
+    node.DROPOUT = 0.5  # in those passes: share of the channels of every map
+    node.ENTROPY = (0.5, 1.0)  # shares of the highest, up to which it is certain: first and last
+    node.ENTROPY_RAMP = 1 / 3  # share of the run over which the one becomes the other
+    node.LN2 = False  # True: the highest entropy is ln 2 for any classes, as in the release
+    node.AFFINE = (30.0, 0.2, 0.1)  # of unlabelled views: degrees, scale, shift, at most
+    node.ERASED = 0.5  # share of the views whose hole stays; in the others a labelled image shows
+    node.PASTED = False  # True: there the student is compared, too, as in the release
+
+
+class Taught(NamedTuple):
+    """What the teacher of a student makes of the weak views."""
+
+    maps: dict[str, Tensor]
+    logits: Tensor
+    certain: Tensor  # (B, S, S) bool
+
+
+class Attention(nn.Module):
+    """Every map of a student looks at the same map of its teacher."""
+
+    def __init__(self, student: Student, heads: int):
+        super().__init__()
+        self.head = nn.ModuleDict()  # trained as a head
+        shapes: Any = student.backbone.output_shape()
+        for name, shape in shapes.items():
+            self.head[name] = ChannelCrossAttention(shape.channels, heads)
+
+    def forward(self, own: dict[str, Tensor], taught: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {n: mix(own[n].float(), taught[n].float()) for n, mix in self.head.items()}
+
+
+@META_ARCH_REGISTRY.register()
+class MUCA(Method):
+    """L = CE(x, y) + c (H(p) + sum over maps [teacher certain] H(map)) + 0.25 CE(mixed maps).
+
+    For each student alone. H is Huber's loss between the student on a view with a hole and its
+    teacher on the view without, c = 3 exp(-5 (1 - t)^2) at the share t of the run. The last term is
+    of what the student's decoder makes of maps that attention has mixed, against the classes that
+    the student names by itself.
+    """
+
+    ema_decay = 0.99
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        keys: CfgNode,
+        area: tuple[float, float],
+        aspect: tuple[float, float],
+        max_iter: int,
+        **base: Any,
+    ):
+        """keys: as `add_muca_config` adds them; area, aspect: of holes, as in `cutmix_box`.
+
+        max_iter: steps of the run.
+        """
+        super().__init__(**base)
+        check_dropout(keys.DROPOUT, "MODEL.MUCA.DROPOUT")
+        if not 0 <= keys.AFFINE[1] < 1:
+            raise ValueError(
+                f"MODEL.MUCA.AFFINE is {tuple(keys.AFFINE)}; its second number, the scale, is a "
+                "share from 0 to below 1: nothing would be left of a view."
+            )
+        self.keys, self.area, self.aspect, self.max_iter = keys, area, aspect, max_iter
+        parts = {name: Attention(student, keys.HEADS) for name, student in self._plain.items()}
+        self.attentions = nn.ModuleDict(parts)
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
+        return super().from_config(cfg) | {
+            "keys": cfg.MODEL.MUCA,
+            "area": tuple(cfg.INPUT.CUTMIX.AREA),
+            "aspect": tuple(cfg.INPUT.CUTMIX.ASPECT),
+            "max_iter": cfg.SOLVER.MAX_ITER,
+        }
+
+    @classmethod
+    def views(cls, cfg: CfgNode) -> Views:
+        return Views()
+
+    def stacked(self, items: Sequence[UnlabeledItem]) -> Unlabeled:
+        """The weak views moved, with all that is known of their pixels, and the views with a hole.
+
+        What is pasted into it is not there yet. Its pixels are none of the view's.
+        """
+        u, keys = Unlabeled.plain(items, self.device), self.keys
+        degrees, scale, shift = keys.AFFINE
+        u = moved(u, draw_affine(u.seeds, degrees, scale, shift, 0.5, stream=GEOMETRY))
+        height, width = u.weak.shape[-2:]
+        holes = draw_holes((height, width), u.seeds, keys.ERASED, self.area, self.aspect)
+        erased, pasted = (part.to(self.device, non_blocking=True) for part in holes)
+        student = next(iter(self._plain.values()))
+        grey = student.pixel_mean.round().to(u.weak.dtype)  # 0 once it is normalised
+        return replace(
+            u,
+            strong=(torch.where((erased | pasted)[:, None], grey, u.weak),),
+            boxes=(pasted,),
+            partner_valid=u.valid & keys.PASTED,
+        )
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        x, u = Labeled.stacked(batch["labeled"], self.device), self.stacked(batch["unlabeled"])
+        n = batch.get("counts") or mean_counts(x.masks | u.masks)
+        losses: dict[str, Tensor] = {}
+        weak: dict[str, Tensor] = {}
+        labels: dict[str, PseudoLabel] = {}
+        for number, (name, labeler) in enumerate(self.labelers.items()):
+            own = self.teach(number, name, u)
+            weak[name] = own.logits
+            labels[name] = self.label(name, labeler, u, own.logits)["weak"]
+            losses |= self.terms(name, own, x, u, n)
+        self.watch(x, u, weak, labels)
+        return losses
+
+    @torch.no_grad()
+    def teach(self, number: int, name: str, u: Unlabeled) -> Taught:
+        """What the teacher of the student of that number sees and says, and where it is certain."""
+        labeler: Any = self.labelers[name]
+        teacher: Any = labeler.module if isinstance(labeler, EMA) else labeler
+        maps = teacher.features(u.weak)
+        logits = teacher.decode(maps, u.weak.shape[-2:])
+        return Taught(maps, logits, self.certainty(number, teacher, u))
+
+    def certainty(self, number: int, teacher: Student, u: Unlabeled) -> Tensor:
+        """(B, S, S) bool: where the mean of the teacher's passes has little entropy.
+
+        Once any entropy is little enough there are none.
+        """
+        keys, (first, last) = self.keys, self.keys.ENTROPY
+        threshold = first + (last - first) * gaussian_ramp(self.progress, keys.ENTROPY_RAMP)
+        if not keys.PASSES or (threshold >= 1 and not keys.LN2):
+            return torch.ones_like(u.valid)
+        total = torch.zeros((), device=u.weak.device)
+        for i in range(keys.PASSES):
+            stream = number * keys.PASSES + i
+            noise = keys.NOISE * teacher.pixel_std * item_noise(u.weak, u.seeds, stream)
+            maps = teacher.features(u.weak + noise)
+            maps = channel_dropout(maps, keys.DROPOUT, u.seeds, stream)
+            total = total + teacher.decode(maps, u.weak.shape[-2:]).softmax(dim=1)
+        return certain(total / keys.PASSES, threshold, relative=not keys.LN2)
+
+    def terms(
+        self, name: str, own: Taught, x: Labeled, u: Unlabeled, n: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """A student's weighted losses; n: what they are means over, of all processes."""
+        student, size = self._plain[name], x.images.shape[-2:]
+        maps = student.features(torch.cat([x.images, filled(x, u)]))
+        strong = {key: value[len(x.images) :] for key, value in maps.items()}
+        on_labeled, on_strong = student.decode(maps, size).split([len(x.images), len(u.weak)])
+        mixed = student.decode(self.attentions[name](strong, own.maps), size)
+        mask, count, weight = u.masks["strong1"], n["strong1"], self.weight_now()
+        named = PseudoLabel.from_logits(on_strong, mask)
+        agree = prediction_consistency(on_strong, own.logits, mask, count)
+        alike = self.compare(student, strong, own.maps, mask & own.certain, count)
+        attention = pseudo_label_loss(mixed, named, 0.0, count)
+        return {
+            f"loss_sup_{name}": supervised_loss(on_labeled, x.target, n["x"]),
+            f"loss_consistency_{name}": weight * agree,
+            f"loss_maps_{name}": weight * alike,
+            f"loss_attention_{name}": self.keys.ATTENTION_WEIGHT * attention,
+        }
+
+    def compare(
+        self,
+        student: Student,
+        own: dict[str, Tensor],
+        taught: dict[str, Tensor],
+        mask: Tensor,
+        count: Tensor,
+    ) -> Tensor:
+        """The sum over the backbone's maps of their consistency where mask (B, S, S) is True."""
+        mask = pad_to_multiple(mask[:, None], student.backbone.size_divisibility)[:, 0]
+        total = torch.zeros((), device=mask.device)
+        shapes: Any = student.backbone.output_shape()
+        for name in shapes:
+            one, two = (same_scale(maps[name].float()) for maps in (own, taught))
+            total = total + map_consistency(one, two, mask, count)
+        return total
+
+    def weight_now(self) -> float:
+        """c of this step."""
+        weight = self.keys.CONSISTENCY_WEIGHT * gaussian_ramp(self.progress)
+        get_event_storage().put_scalar("consistency_weight", weight, smoothing_hint=False)
+        return weight
+
+    @property
+    def progress(self) -> float:
+        """The share of the run that is made."""
+        return get_event_storage().iter / max(self.max_iter, 1)
+
+    def startable(self) -> dict[str, nn.Module]:
+        return super().startable() | {"attentions.": self.attentions}
+
+    @property
+    def _plain(self) -> dict[str, Any]:
+        return dict(self.students.items())
+
+
+def moved(u: Unlabeled, theta: Tensor) -> Unlabeled:
+    """Weak views seen through theta (B, 2, 3), and what is known of their pixels.
+
+    A pixel is valid where all that it is made of is.
+    """
+
+    def nearest(x: Tensor, outside: int) -> Tensor:
+        found = warp((x.float() - outside), theta, "nearest") + outside
+        return found.round().to(x.dtype)
+
+    diagnosis, grounding = u.diagnosis, u.grounding
+    return replace(
+        u,
+        weak=warp(u.weak.float(), theta).round().to(u.weak.dtype),
+        valid=warp(u.valid[:, None].float(), theta)[:, 0] > 0.999,
+        diagnosis=None if diagnosis is None else nearest(diagnosis[:, None], IGNORE_LABEL)[:, 0],
+        grounding=None if grounding is None else nearest(grounding, 0),
+    )
+
+
+def filled(x: Labeled, u: Unlabeled) -> Tensor:
+    """The views with a hole, labelled images of the batch pasted where some are to be."""
+    rows = torch.arange(len(u.weak), device=u.weak.device) % len(x.images)
+    return cutmix(u.strong[0], x.images[rows], u.boxes[0])

@@ -1,0 +1,233 @@
+"""RS-MTDF (arXiv 2506.08772): FixMatch whose students tell, and use, what frozen models would see.
+
+An averaged teacher labels (MODEL.EMA_DECAY 0.996). Frozen foundation models teach their maps in
+training alone: what a student tells of them stays with it.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from co2s.config import add_backbone, method_config
+from co2s.d2 import META_ARCH_REGISTRY, CfgNode, configurable
+from co2s.layers import same_scale, to_grid
+from co2s.semi import map_error, mean_counts, pseudo_label_loss, supervised_loss
+from co2s.structures import Batch, PseudoLabel, Views
+
+from ..backbone import DENSE, outline, padded_size, settle
+from ..metadata import num_bands
+from ..student import translated
+from ..weights import local_file
+from .base import Method
+from .frozen_teacher import MEAN, RGB, STD, build_teacher, check_bands, taught_maps, whole_patches
+from .stacking import Labeled
+
+NODE = "MODEL.RSMTDF"
+CLIP_MEAN, CLIP_STD = [122.771, 116.746, 104.094], [68.501, 66.632, 70.323]
+
+logger = logging.getLogger(__name__)
+
+
+@method_config
+def add_rs_mtdf_config(cfg: CfgNode) -> None:
+    cfg.MODEL.RSMTDF = CfgNode()
+    node = cfg.MODEL.RSMTDF
+    node.THRESHOLD = 0.95  # a pseudo-label counts from this confidence on
+    node.CLASS_THRESHOLDS = "fixed"  # or "flexmatch", "freematch": one for each class
+    node.TEACHERS = ("dino", "clip")  # the frozen ones; each has the node of its name, in capitals
+    node.SAME_SCALE = True  # their maps have mean 0 and variance 1 at every position; False: raw
+    add_teacher(node, "DINO", "TimmViT", "vit_base_patch14_dinov2", "lvd142m")
+    add_teacher(node, "CLIP", "CLIPViT", "ViT-L-14-quickgelu", "openai", 224, CLIP_MEAN, CLIP_STD)
+
+
+def add_teacher(
+    node: CfgNode,
+    name: str,
+    backbone: str,
+    model: str,
+    weights: str,
+    side: int = 0,
+    mean: Sequence[float] = MEAN,
+    std: Sequence[float] = STD,
+) -> None:
+    """Add the node of a frozen teacher to MODEL.RSMTDF."""
+    node[name] = add_backbone(CfgNode(), backbone, model, [-1, -1, -1])
+    node[name].BACKBONE.WEIGHTS = weights
+    node[name].BANDS = RGB  # of the image, as the teacher wants them: red, green, blue
+    node[name].SIDE = side  # of the square that it sees, pixels; 0: the crop's; in whole patches
+    node[name].MEAN, node[name].STD = [*mean], [*std]  # of what it was trained on
+
+
+@META_ARCH_REGISTRY.register()
+class RSMTDF(Method):
+    """L = (CE(x, y) + CE(strong, sure labels of weak) + L_dis) / 3, for each student alone.
+
+    L_dis, the mean over the frozen teachers of the squared error of their map as a student's neck
+    tells it (`Translators`), on labelled images and strong views. The neck is part of the student,
+    and the frozen teachers are of nothing: no checkpoint has them, and no prediction asks for them.
+    """
+
+    ema_decay = 0.996
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        build_frozen: Callable[[], list[Callable[[Tensor], Tensor]]],
+        same_scale: bool = True,
+        **base: Any,
+    ):
+        """build_frozen: makes the frozen teachers, images (B, C, S, S) -> map (B, D, h, w) each.
+
+        It is called by the first step of a training.
+        """
+        super().__init__(**base)
+        self.build_frozen, self.same_scale = build_frozen, same_scale
+        self.frozen: list[Callable[[Tensor], Tensor]] = []
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
+        cfg = cfg.clone()
+        cfg.defrost()
+        name_dims(cfg)
+        node = cfg.MODEL.RSMTDF
+        return super().from_config(cfg) | {
+            "thresholds": cls.thresholds_of(cfg, node),
+            "build_frozen": partial(build_frozen, cfg),
+            "same_scale": node.SAME_SCALE,
+        }
+
+    @classmethod
+    def settle(cls, cfg: CfgNode) -> None:
+        super().settle(cfg)
+        for name, node in frozen_nodes(cfg).items():
+            check_bands(node.BANDS, num_bands(cfg), f"{NODE}.{name.upper()}.BANDS")
+            with suppress(FileNotFoundError):  # that a training needs it `views` will say
+                settle(node)
+        name_dims(cfg)
+
+    @classmethod
+    def views(cls, cfg: CfgNode) -> Views:
+        for node in frozen_nodes(cfg).values():  # here, as only a training needs them
+            local_file(node.BACKBONE.WEIGHTS)
+        return Views(strong=1, cutmix=True, partner=cfg.DATALOADER.CUTMIX_PARTNER)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        x, u = Labeled.stacked(batch["labeled"], self.device), self.stacked(batch["unlabeled"])
+        n = batch.get("counts") or mean_counts(x.masks | u.masks)
+        images = torch.cat([x.images, *u.strong])
+        mask = torch.cat([x.masks["x"], u.masks["strong1"]])
+        taught = self.taught(images)
+        losses: dict[str, Tensor] = {}
+        weak: dict[str, Tensor] = {}
+        labels: dict[str, PseudoLabel] = {}
+        for name, labeler in self.labelers.items():
+            with torch.no_grad():
+                weak[name] = labeler(u.weak)
+            views = self.label(name, labeler, u, weak[name])
+            labels[name], sure = views["weak"], views["strong1"]
+            student: Any = self.students[name]
+            maps = student.features(images)
+            logits = student.decode(maps, images.shape[-2:])
+            on_labeled, on_strong = logits.split([len(x.images), len(u.weak)])
+            threshold = self.threshold_of(name)
+            terms = {
+                "sup": supervised_loss(on_labeled, x.target, n["x"]),
+                "strong": pseudo_label_loss(on_strong, sure, threshold, n["strong1"]),
+                "distill": self.distill(student, maps, taught, mask, n["x"] + n["strong1"]),
+            }
+            losses |= {f"loss_{term}_{name}": loss / 3 for term, loss in terms.items()}
+        self.watch(x, u, weak, labels)
+        self.partners.remember(batch["unlabeled"], weak)
+        return losses
+
+    @torch.no_grad()
+    def taught(self, images: Tensor) -> list[Tensor]:
+        """The map of every frozen teacher, which the first call builds."""
+        self.frozen = self.frozen or self.build_frozen()
+        maps = [see(images) for see in self.frozen]
+        return [same_scale(x.float()) for x in maps] if self.same_scale else maps
+
+    def distill(
+        self, student: Any, maps: dict[str, Tensor], taught: list[Tensor], mask: Tensor, n: Tensor
+    ) -> Tensor:
+        """L_dis of a student's maps; mask (B, H, W): the pixels that count, n of them."""
+        size = mask.shape[-2:]
+        padded = padded_size(size, student.backbone.size_divisibility)
+        total = torch.zeros((), device=mask.device)
+        for number, target in enumerate(taught):
+            told = maps[translated(number)].float()
+            total = total + map_error(
+                to_grid(told, target.shape[-2:], padded, size), target, mask, n
+            )
+        return total / len(taught)
+
+    def startable(self) -> dict[str, nn.Module]:
+        """Necks, too: the checkpoint of any other method has none."""
+        found = super().startable()
+        for name, student in dict[str, Any](self.students.items()).items():
+            found[f"students.{name}.neck."] = student.neck
+            if name in self.teachers:
+                found[f"teachers.{name}.module.neck."] = student.neck
+        return found
+
+
+def frozen_nodes(cfg: CfgNode) -> dict[str, CfgNode]:
+    """The node of every frozen teacher by its name; ValueError for one that is not there."""
+    keys = cfg.MODEL.RSMTDF
+    known = [name.lower() for name, node in keys.items() if isinstance(node, CfgNode)]
+    names = keys.TEACHERS
+    if not names or len({*names}) < len(names) or not {*names} <= {*known}:
+        raise ValueError(f"{NODE}.TEACHERS is {tuple(names)}; name one or several of {known}.")
+    return {name: keys[name.upper()] for name in names}
+
+
+def dims_of(cfg: CfgNode) -> list[int]:
+    """Channels of the dense map of every frozen teacher, from outlines: no file is read."""
+    shapes = [outline(node).output_shape()[DENSE] for node in frozen_nodes(cfg).values()]
+    return [shape.channels or 0 for shape in shapes]
+
+
+def name_dims(cfg: CfgNode) -> None:
+    """Give the students' necks the channels of the frozen teachers' maps, where they have none.
+
+    With them in its node a student is built again without any teacher.
+    """
+    necks = [cfg.MODEL[name.upper()].NECK for name in cfg.MODEL.STUDENTS]
+    if not all(neck.DIMS for neck in necks):
+        dims = dims_of(cfg)
+        for neck in necks:
+            neck.DIMS = neck.DIMS or (*dims,)
+
+
+def build_frozen(cfg: CfgNode) -> list[Callable[[Tensor], Tensor]]:
+    """Images (B, C, S, S) -> dense map, of every frozen teacher; ValueError where a neck is
+    another's."""
+    dims = dims_of(cfg)
+    for name in cfg.MODEL.STUDENTS:
+        given = [*cfg.MODEL[name.upper()].NECK.DIMS]
+        if given != dims:
+            raise ValueError(
+                f"MODEL.{name.upper()}.NECK.DIMS is {given}, and the maps of {NODE}.TEACHERS have "
+                f"{dims} channels. Set it to (), or choose the teachers that it is of."
+            )
+    return [_build(cfg, name, node) for name, node in frozen_nodes(cfg).items()]
+
+
+def _build(cfg: CfgNode, name: str, node: CfgNode) -> Callable[[Tensor], Tensor]:
+    key = f"{NODE}.{name.upper()}"
+    if not node.BACKBONE.WEIGHTS:
+        logger.warning("%s.BACKBONE.WEIGHTS is empty: this frozen teacher is random.", key)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # a random one is the same on all processes, and in a resumed run
+        keys = f"{key}.MEAN", f"{key}.STD"
+        teacher = build_teacher(cfg, node, len(node.BANDS), node.MEAN, node.STD, keys)
+    teacher.to(cfg.MODEL.DEVICE)
+    patch = teacher.backbone.size_divisibility
+    side = whole_patches(node.SIDE or cfg.INPUT.CROP_SIZE, patch)
+    return lambda images: taught_maps(teacher, images, node.BANDS, side)[DENSE]
