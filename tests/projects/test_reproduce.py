@@ -9,6 +9,7 @@ import torch
 
 from co2s.d2 import build_model
 from co2s.engine import load_cfg
+from co2s.engine.config import known_methods
 from co2s.engine.report import options
 from co2s.engine.runner import parse_entries
 from co2s.model_zoo import get_config_file, published_names
@@ -149,6 +150,25 @@ def test_every_entry_is_a_valid_configuration_of_its_own(path, data):
     # Those that set what the paper's configurations have anyway.
     assert missing <= {"tau 0.95", "queries for both", "Co2S"}
     assert len(found) == 6 if small else len(found) > 10
+
+
+def test_the_bench_has_every_method_of_segmentation(data):
+    entries = parse_entries([f"@{PROJECT / 'bench.yaml'}"])
+    known = {name for name, kind in known_methods().items() if kind.segments and not kind.pretrains}
+    assert {entry.method for entry in entries} == known
+    common = ["DATASETS.ROOT", str(data), "MODEL.RSMTDF.TEACHERS", '("dino",)']
+    common += ["MODEL.RSMTDF.DINO.BACKBONE.WEIGHTS", ""]
+    for part in ("LABELED", "UNLABELED"):
+        common += [f"DATASETS.{part}", f'("synthetic_aerial_1_16_{part.lower()}",)']
+    config, found = str(get_config_file("quickstart.yaml")), set()
+    for entry in entries:
+        opts = [*common, *entry.opts, "MODEL.META_ARCHITECTURE", entry.method]
+        cfg = load_cfg(config, opts, training=True)
+        node = cfg.MODEL.get(entry.method.upper(), {})
+        if "THRESHOLD" in node and not entry.opts:
+            assert node.THRESHOLD == 0.8, "the same for all that have one"
+        found.add(json.dumps(options(cfg)))
+    assert len(found) == len(entries)
 
 
 def test_the_pairs_load_their_weights(data):
