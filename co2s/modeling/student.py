@@ -1,4 +1,4 @@
-"""A student: normalise, backbone, guidance, head. Inference needs nothing more."""
+"""A student: normalise, backbone, neck, guidance, head. Inference needs nothing more."""
 
 import logging
 from collections.abc import Mapping, Sequence

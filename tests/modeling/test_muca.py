@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from co2s.d2 import EventStorage, build_model
 from co2s.layers import channel_dropout, item_noise
-from co2s.modeling.meta_arch.muca import filled
+from co2s.modeling.meta_arch.disturbed import filled
 from co2s.modeling.meta_arch.stacking import Labeled
 from co2s.solver import build_optimizer
 
@@ -234,6 +234,20 @@ def test_on_any_decoder_and_crop(cfg, method_batch, head, size):
                 item[key] = value[..., :size, :size] if torch.is_tensor(value) else value
     losses = losses_of(model, batch)
     assert all(loss.isfinite() and loss > 0 for loss in losses.values())
+
+
+@pytest.mark.parametrize("parts", [("backbone",), ("head",), ("backbone", "head")])
+def test_in_mixed_precision(cfg, method_batch, parts):
+    cfg.MODEL.STUDENTS = ("global", "local")  # maps of CLIP's are in the backbone's type
+    plain = losses_of(build(cfg), method_batch(cfg))
+    cfg.SOLVER.AMP.ENABLED, cfg.SOLVER.AMP.PARTS = True, parts
+    model = build(cfg)
+    losses = losses_of(model, method_batch(cfg))
+    for name, loss in losses.items():
+        assert loss.dtype == torch.float32
+        torch.testing.assert_close(loss, plain[name], atol=0.05, rtol=0.1)
+    sum(losses.values()).backward()
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
 
 
 def test_what_cannot_be_is_refused(cfg):

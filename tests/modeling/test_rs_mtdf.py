@@ -160,10 +160,10 @@ def test_frozen_teachers_are_no_part_of_the_model(from_files, method_batch):
 
 
 def test_a_model_is_built_without_them_and_they_once(cfg, method_batch, monkeypatch, log):
-    from co2s.modeling.meta_arch import rs_mtdf
+    from co2s.modeling.meta_arch import foundations
 
-    built, make = [], rs_mtdf.build_teacher
-    monkeypatch.setattr(rs_mtdf, "build_teacher", lambda *a: built.append(1) or make(*a))
+    built, make = [], foundations.build_teacher
+    monkeypatch.setattr(foundations, "build_teacher", lambda *a: built.append(1) or make(*a))
     model = build(cfg).eval()
     model([{"image": torch.zeros(3, 32, 32).byte()}])
     assert not built
@@ -243,6 +243,20 @@ def test_one_frozen_teacher_and_students_of_any_patch(cfg, method_batch):
     at = torch.einsum("ij,bcjk,lk->bcil", weights, told.detach(), weights)
     error = at.square().mean()
     torch.testing.assert_close(model.distill(student, maps, taught, mask, mask.sum()), error)
+
+
+@pytest.mark.parametrize("parts", [("backbone",), ("head",), ("backbone", "head")])
+def test_in_mixed_precision(cfg, method_batch, parts):
+    cfg.MODEL.STUDENTS = ("global", "local")  # maps of CLIP's are in the backbone's type
+    plain = losses_of(build(cfg), method_batch(cfg))
+    cfg.SOLVER.AMP.ENABLED, cfg.SOLVER.AMP.PARTS = True, parts
+    model = build(cfg)
+    losses = losses_of(model, method_batch(cfg))
+    for name, loss in losses.items():
+        assert loss.dtype == torch.float32
+        torch.testing.assert_close(loss, plain[name], atol=0.05, rtol=0.1)
+    sum(losses.values()).backward()
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
 
 
 def test_what_cannot_be_is_refused(cfg, method_batch):

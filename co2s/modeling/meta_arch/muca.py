@@ -5,7 +5,6 @@ Channel attention that is learned with the student mixes the maps of the two.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -13,19 +12,10 @@ from torch import Tensor, nn
 
 from co2s.config import method_config
 from co2s.d2 import META_ARCH_REGISTRY, CfgNode, configurable, get_event_storage
-from co2s.layers import (
-    ChannelCrossAttention,
-    channel_dropout,
-    check_dropout,
-    draw_affine,
-    item_noise,
-    same_scale,
-    warp,
-)
+from co2s.layers import ChannelCrossAttention, check_dropout, draw_affine, same_scale
 from co2s.semi import (
     EMA,
     certain,
-    cutmix,
     draw_holes,
     gaussian_ramp,
     map_consistency,
@@ -34,11 +24,12 @@ from co2s.semi import (
     pseudo_label_loss,
     supervised_loss,
 )
-from co2s.structures import IGNORE_LABEL, Batch, PseudoLabel, UnlabeledItem, Views
+from co2s.structures import Batch, PseudoLabel, UnlabeledItem, Views
 
 from ..backbone.features import pad_to_multiple
 from ..student import Student
 from .base import Method
+from .disturbed import filled, mean_prediction, moved, with_holes
 from .stacking import Labeled, Unlabeled
 
 GEOMETRY = 1 << 10  # the stream of the geometry's draws, beyond those of the teacher's passes
@@ -144,15 +135,8 @@ class MUCA(Method):
         u = moved(u, draw_affine(u.seeds, degrees, scale, shift, 0.5, stream=GEOMETRY))
         height, width = u.weak.shape[-2:]
         holes = draw_holes((height, width), u.seeds, keys.ERASED, self.area, self.aspect)
-        erased, pasted = (part.to(self.device, non_blocking=True) for part in holes)
         student = next(iter(self._plain.values()))
-        grey = student.pixel_mean.round().to(u.weak.dtype)  # 0 once it is normalised
-        return replace(
-            u,
-            strong=(torch.where((erased | pasted)[:, None], grey, u.weak),),
-            boxes=(pasted,),
-            partner_valid=u.valid & keys.PASTED,
-        )
+        return with_holes(u, *holes, student.pixel_mean, u.valid & keys.PASTED)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         x, u = Labeled.stacked(batch["labeled"], self.device), self.stacked(batch["unlabeled"])
@@ -186,14 +170,8 @@ class MUCA(Method):
         threshold = first + (last - first) * gaussian_ramp(self.progress, keys.ENTROPY_RAMP)
         if not keys.PASSES or (threshold >= 1 and not keys.LN2):
             return torch.ones_like(u.valid)
-        total = torch.zeros((), device=u.weak.device)
-        for i in range(keys.PASSES):
-            stream = number * keys.PASSES + i
-            noise = keys.NOISE * teacher.pixel_std * item_noise(u.weak, u.seeds, stream)
-            maps = teacher.features(u.weak + noise)
-            maps = channel_dropout(maps, keys.DROPOUT, u.seeds, stream)
-            total = total + teacher.decode(maps, u.weak.shape[-2:]).softmax(dim=1)
-        return certain(total / keys.PASSES, threshold, relative=not keys.LN2)
+        mean = mean_prediction(teacher, u, keys.PASSES, keys.NOISE, keys.DROPOUT, number)
+        return certain(mean, threshold, relative=not keys.LN2)
 
     def terms(
         self, name: str, own: Taught, x: Labeled, u: Unlabeled, n: dict[str, Tensor]
@@ -250,29 +228,3 @@ class MUCA(Method):
     @property
     def _plain(self) -> dict[str, Any]:
         return dict(self.students.items())
-
-
-def moved(u: Unlabeled, theta: Tensor) -> Unlabeled:
-    """Weak views seen through theta (B, 2, 3), and what is known of their pixels.
-
-    A pixel is valid where all that it is made of is.
-    """
-
-    def nearest(x: Tensor, outside: int) -> Tensor:
-        found = warp((x.float() - outside), theta, "nearest") + outside
-        return found.round().to(x.dtype)
-
-    diagnosis, grounding = u.diagnosis, u.grounding
-    return replace(
-        u,
-        weak=warp(u.weak.float(), theta).round().to(u.weak.dtype),
-        valid=warp(u.valid[:, None].float(), theta)[:, 0] > 0.999,
-        diagnosis=None if diagnosis is None else nearest(diagnosis[:, None], IGNORE_LABEL)[:, 0],
-        grounding=None if grounding is None else nearest(grounding, 0),
-    )
-
-
-def filled(x: Labeled, u: Unlabeled) -> Tensor:
-    """The views with a hole, labelled images of the batch pasted where some are to be."""
-    rows = torch.arange(len(u.weak), device=u.weak.device) % len(x.images)
-    return cutmix(u.strong[0], x.images[rows], u.boxes[0])

@@ -4,8 +4,7 @@ An averaged teacher labels (MODEL.EMA_DECAY 0.996). Frozen foundation models tea
 training alone: what a student tells of them stays with it.
 """
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -13,24 +12,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from co2s.config import add_backbone, method_config
+from co2s.config import method_config
 from co2s.d2 import META_ARCH_REGISTRY, CfgNode, configurable
 from co2s.layers import same_scale, to_grid
 from co2s.semi import map_error, mean_counts, pseudo_label_loss, supervised_loss
 from co2s.structures import Batch, PseudoLabel, Views
 
-from ..backbone import DENSE, outline, padded_size, settle
+from ..backbone import padded_size, settle
 from ..metadata import num_bands
 from ..student import translated
 from ..weights import local_file
 from .base import Method
-from .frozen_teacher import MEAN, RGB, STD, build_teacher, check_bands, taught_maps, whole_patches
+from .foundations import NODE, Frozen, add_teacher, build_frozen, frozen_nodes, name_dims
+from .frozen_teacher import check_bands
 from .stacking import Labeled
 
-NODE = "MODEL.RSMTDF"
 CLIP_MEAN, CLIP_STD = [122.771, 116.746, 104.094], [68.501, 66.632, 70.323]
-
-logger = logging.getLogger(__name__)
 
 
 @method_config
@@ -43,24 +40,6 @@ def add_rs_mtdf_config(cfg: CfgNode) -> None:
     node.SAME_SCALE = True  # their maps have mean 0 and variance 1 at every position; False: raw
     add_teacher(node, "DINO", "TimmViT", "vit_base_patch14_dinov2", "lvd142m")
     add_teacher(node, "CLIP", "CLIPViT", "ViT-L-14-quickgelu", "openai", 224, CLIP_MEAN, CLIP_STD)
-
-
-def add_teacher(
-    node: CfgNode,
-    name: str,
-    backbone: str,
-    model: str,
-    weights: str,
-    side: int = 0,
-    mean: Sequence[float] = MEAN,
-    std: Sequence[float] = STD,
-) -> None:
-    """Add the node of a frozen teacher to MODEL.RSMTDF."""
-    node[name] = add_backbone(CfgNode(), backbone, model, [-1, -1, -1])
-    node[name].BACKBONE.WEIGHTS = weights
-    node[name].BANDS = RGB  # of the image, as the teacher wants them: red, green, blue
-    node[name].SIDE = side  # of the square that it sees, pixels; 0: the crop's; in whole patches
-    node[name].MEAN, node[name].STD = [*mean], [*std]  # of what it was trained on
 
 
 @META_ARCH_REGISTRY.register()
@@ -78,7 +57,7 @@ class RSMTDF(Method):
     def __init__(
         self,
         *,
-        build_frozen: Callable[[], list[Callable[[Tensor], Tensor]]],
+        build_frozen: Callable[[], list[Frozen]],
         same_scale: bool = True,
         **base: Any,
     ):
@@ -88,7 +67,7 @@ class RSMTDF(Method):
         """
         super().__init__(**base)
         self.build_frozen, self.same_scale = build_frozen, same_scale
-        self.frozen: list[Callable[[Tensor], Tensor]] = []
+        self.frozen: list[Frozen] = []
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
@@ -175,59 +154,3 @@ class RSMTDF(Method):
             if name in self.teachers:
                 found[f"teachers.{name}.module.neck."] = student.neck
         return found
-
-
-def frozen_nodes(cfg: CfgNode) -> dict[str, CfgNode]:
-    """The node of every frozen teacher by its name; ValueError for one that is not there."""
-    keys = cfg.MODEL.RSMTDF
-    known = [name.lower() for name, node in keys.items() if isinstance(node, CfgNode)]
-    names = keys.TEACHERS
-    if not names or len({*names}) < len(names) or not {*names} <= {*known}:
-        raise ValueError(f"{NODE}.TEACHERS is {tuple(names)}; name one or several of {known}.")
-    return {name: keys[name.upper()] for name in names}
-
-
-def dims_of(cfg: CfgNode) -> list[int]:
-    """Channels of the dense map of every frozen teacher, from outlines: no file is read."""
-    shapes = [outline(node).output_shape()[DENSE] for node in frozen_nodes(cfg).values()]
-    return [shape.channels or 0 for shape in shapes]
-
-
-def name_dims(cfg: CfgNode) -> None:
-    """Give the students' necks the channels of the frozen teachers' maps, where they have none.
-
-    With them in its node a student is built again without any teacher.
-    """
-    necks = [cfg.MODEL[name.upper()].NECK for name in cfg.MODEL.STUDENTS]
-    if not all(neck.DIMS for neck in necks):
-        dims = dims_of(cfg)
-        for neck in necks:
-            neck.DIMS = neck.DIMS or (*dims,)
-
-
-def build_frozen(cfg: CfgNode) -> list[Callable[[Tensor], Tensor]]:
-    """Images (B, C, S, S) -> dense map, of every frozen teacher; ValueError where a neck is
-    another's."""
-    dims = dims_of(cfg)
-    for name in cfg.MODEL.STUDENTS:
-        given = [*cfg.MODEL[name.upper()].NECK.DIMS]
-        if given != dims:
-            raise ValueError(
-                f"MODEL.{name.upper()}.NECK.DIMS is {given}, and the maps of {NODE}.TEACHERS have "
-                f"{dims} channels. Set it to (), or choose the teachers that it is of."
-            )
-    return [_build(cfg, name, node) for name, node in frozen_nodes(cfg).items()]
-
-
-def _build(cfg: CfgNode, name: str, node: CfgNode) -> Callable[[Tensor], Tensor]:
-    key = f"{NODE}.{name.upper()}"
-    if not node.BACKBONE.WEIGHTS:
-        logger.warning("%s.BACKBONE.WEIGHTS is empty: this frozen teacher is random.", key)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # a random one is the same on all processes, and in a resumed run
-        keys = f"{key}.MEAN", f"{key}.STD"
-        teacher = build_teacher(cfg, node, len(node.BANDS), node.MEAN, node.STD, keys)
-    teacher.to(cfg.MODEL.DEVICE)
-    patch = teacher.backbone.size_divisibility
-    side = whole_patches(node.SIDE or cfg.INPUT.CROP_SIZE, patch)
-    return lambda images: taught_maps(teacher, images, node.BANDS, side)[DENSE]
