@@ -32,7 +32,9 @@ def stored(folder, record):
     return load_grounding(grounding_path(folder, "engine_toy", record["image_id"]))
 
 
-def test_boxes_of_labels_are_said_to_be_and_training_takes_them(tool, config, tmp_path, capsys):
+def test_boxes_of_labels_are_said_to_be_and_training_takes_them(
+    tool, config, tmp_path, capsys, log
+):
     output = tmp_path / "boxes"
     tool.main(["--config-file", config, "--boxes-from-labels", "--output", str(output)])
     said = capsys.readouterr().out
@@ -49,7 +51,7 @@ def test_boxes_of_labels_are_said_to_be_and_training_takes_them(tool, config, tm
     items = next(iter(build_unlabeled_loader(cfg, Views(strong=1))))
     assert items[0]["grounding"].shape == (2, 16, 16)
     assert ((items[0]["grounding"] > 0).sum(0) == 1).all()
-    assert "upper bound, and no semi-supervised result" in capsys.readouterr().out
+    assert "upper bound, and no semi-supervised result" in log.text
     # The folder of the configuration is the default, and what is there stays.
     tool.main(["--config-file", config, "--boxes-from-labels", *opts])
     assert "0 images grounded, 12 were there already" in capsys.readouterr().out
