@@ -67,4 +67,4 @@ def tables(results: Results) -> list[str]:
         for kind, figures in results.items()
     ]
     headers = ["building the pair of students", "s", "peak GB"]
-    return [text_table(rows, headers)]
+    return [text_table(rows, headers, disable_numparse=True)]

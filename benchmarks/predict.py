@@ -177,14 +177,18 @@ def tables(results: Results) -> list[str]:
     """One row for each scene, one for each number of shards."""
     rows = [_row(side, figures) for side, figures in results["sides"].items()]
     headers = ["side, pixels", "Mpx/s", "bare model", "share", "peak GB", "device GB"]
-    parts = [text_table(rows, headers)]
+    parts = [text_table(rows, headers, disable_numparse=True)]
     if results["shards"]:
         one = median(results["shards"].get(1, [float("nan")]))
         lines = [
             [count, f"{median(s):.1f}", f"{one / median(s):.2f}"]
             for count, s in results["shards"].items()
         ]
-        parts.append(text_table(lines, ["processes", "seconds for all", "times as fast"]))
+        parts.append(
+            text_table(
+                lines, ["processes", "seconds for all", "times as fast"], disable_numparse=True
+            )
+        )
     return parts
 
 

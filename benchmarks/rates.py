@@ -39,7 +39,7 @@ def rate_table(rates: Mapping[int, Mapping[str, Rates]], settings: Mapping[str, 
     ]
     pipelines = list(next(iter(next(iter(rates.values())).values())))
     ratio = ["ratio"] if PLAIN in pipelines else []
-    text = text_table(rows, ["workers", "stream", *pipelines, *ratio])
+    text = text_table(rows, ["workers", "stream", *pipelines, *ratio], disable_numparse=True)
     return (
         f"Samples/s per worker on crops of {settings['crop']} px: "
         f"median (lowest to highest) of {settings['repeats']}\n{text}"
@@ -64,7 +64,7 @@ def stage_table(stream: str, stages: Mapping[str, Mapping[str, float]]) -> str:
         for name in next(iter(stages.values()))
     ]
     rows.append(["all", *(f"{1000 * total:.2f}" for total in totals.values())])
-    text = text_table(rows, [f"{stream}, ms per sample", *stages])
+    text = text_table(rows, [f"{stream}, ms per sample", *stages], disable_numparse=True)
     return f"Stages of the {stream} stream, in one process (median, share)\n{text}"
 
 

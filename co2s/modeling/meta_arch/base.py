@@ -118,6 +118,11 @@ class Method(Students):
         """The modules that make the pseudo-labels, by the name of their student."""
         return self.predictors if self.ema_labels else self.students
 
+    @property
+    def labeling(self) -> dict[str, Any]:
+        """The `Student`s behind the `labelers`, for methods that look at their maps."""
+        return self.networks if self.ema_labels else dict(self.students.items())
+
     @torch.no_grad()
     def label(self, name: str, predict: Predict, u: Unlabeled, weak: Tensor) -> Any:
         """A student's pseudo-labels by view, from its logits of the weak one; purified."""

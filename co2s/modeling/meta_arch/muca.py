@@ -14,7 +14,6 @@ from co2s.config import method_config
 from co2s.d2 import META_ARCH_REGISTRY, CfgNode, configurable, get_event_storage
 from co2s.layers import ChannelCrossAttention, check_dropout, draw_affine, same_scale
 from co2s.semi import (
-    EMA,
     certain,
     draw_holes,
     gaussian_ramp,
@@ -155,8 +154,7 @@ class MUCA(Method):
     @torch.no_grad()
     def teach(self, number: int, name: str, u: Unlabeled) -> Taught:
         """What the teacher of the student of that number sees and says, and where it is certain."""
-        labeler: Any = self.labelers[name]
-        teacher: Any = labeler.module if isinstance(labeler, EMA) else labeler
+        teacher = self.labeling[name]
         maps = teacher.features(u.weak)
         logits = teacher.decode(maps, u.weak.shape[-2:])
         return Taught(maps, logits, self.certainty(number, teacher, u))

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from co2s.config import method_config
 from co2s.d2 import META_ARCH_REGISTRY, CfgNode, configurable, get_event_storage
 from co2s.semi import (
-    EMA,
     cutmix,
     entropy,
     mean_counts,
@@ -111,10 +110,9 @@ class U2PL(Method):
     @torch.no_grad()
     def teach(self, name: str, x: Labeled, u: Unlabeled) -> Taught:
         """The teacher labels the weak views, and looks at them again as they are mixed."""
-        teacher: Any = self.labelers[name]
+        teacher, plain = self.labelers[name], self.labeling[name]
         weak = teacher(u.weak)
         labels = self.label(name, teacher, u, weak)
-        plain: Any = teacher.module if isinstance(teacher, EMA) else teacher
         images = torch.cat([x.images, cutmix(u.weak, u.partner, u.boxes[0])])
         hidden = plain.hidden(plain.features(images))
         feature, logits = hidden["feature"], plain.classify(hidden, images.shape[-2:])
