@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Who may import whom: a part imports parts of a lower level, or of its own.
 LEVELS = [
     ["d2", "errors", "files", "layers", "optional", "structures", "tables"],
-    ["config", "semi", "tool"],
+    ["config", "ray_workers", "semi", "tool"],
     ["data", "modeling parts"],
     ["modeling student", "solver", "evaluation", "preparation"],
     ["modeling meta_arch", "report"],

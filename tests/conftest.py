@@ -22,8 +22,8 @@ from co2s.config import get_co2s_cfg
 from co2s.d2 import META_ARCH_REGISTRY, DatasetCatalog, MetadataCatalog
 from co2s.data import catalog
 from co2s.engine import load_cfg
+from co2s.engine.config import known_methods
 from co2s.engine.report import options
-from co2s.modeling.meta_arch import Method
 
 cv2.setNumThreads(0)  # one core each; and a process that a test forks has no pool to wait for
 
@@ -91,9 +91,7 @@ def random_batch():
     return make_batch
 
 
-METHODS = sorted(
-    name for name, kind in META_ARCH_REGISTRY if issubclass(kind, Method) and kind.segments
-)
+METHODS = [name for name, kind in known_methods().items() if kind.segments]
 
 
 @pytest.fixture(params=METHODS)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from co2s.engine.runner.ray_workers import Workers, connected
 from co2s.errors import is_mendable
+from co2s.ray_workers import Workers, connected
 
 from .run import Job, Outcome, Predictor, ends_everything
 from .sources import Source

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-SALT = 0x9E3779B9  # odd: no two streams meet modulo 2^32, which is what a generator takes of a seed
+from .seeding import item_generators
 
 
 def channel_dropout(
@@ -19,7 +19,7 @@ def channel_dropout(
     docs/method.md section 3.)
     """
     check_dropout(p)
-    generators = [torch.Generator().manual_seed((s + stream * SALT) % 2**63) for s in seeds]
+    generators = item_generators(seeds, stream)
     dropped = {}
     for name, x in maps.items():
         keep = torch.stack([torch.rand(x.shape[1], generator=g) >= p for g in generators])
@@ -41,7 +41,7 @@ def complementary_dropout(
     share theirs. An item is spared with that probability: all its factors are 1. Seeds and streams
     as in `channel_dropout`. (UniMatch V2, Yang et al., arXiv 2410.10777.)
     """
-    generators = [torch.Generator().manual_seed((s + stream * SALT) % 2**63) for s in seeds]
+    generators = item_generators(seeds, stream)
     whole = torch.stack([torch.rand(1, generator=g) < spared for g in generators])
     factors: dict[int, Tensor] = {}
     first, second = {}, {}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .dropout import SALT
+from .seeding import item_generators
 
 
 def hidden_squares(
@@ -28,8 +28,7 @@ def hidden_squares(
         )
     count = min(max(round(share * number), 1), number - 1)
     hidden = torch.zeros(len(seeds), number, dtype=torch.bool)
-    for row, seed in zip(hidden, seeds, strict=True):
-        generator = torch.Generator().manual_seed((seed + stream * SALT) % 2**63)
+    for row, generator in zip(hidden, item_generators(seeds, stream), strict=True):
         row[torch.randperm(number, generator=generator)[:count]] = True
     grid = hidden.unflatten(1, (rows, columns))
     pixels = grid.repeat_interleave(side, dim=1).repeat_interleave(side, dim=2)

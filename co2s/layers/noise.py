@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .dropout import SALT
+from .seeding import item_generators
 
 
 def item_noise(x: Tensor, seeds: Sequence[int], stream: int = 0) -> Tensor:
@@ -15,7 +15,6 @@ def item_noise(x: Tensor, seeds: Sequence[int], stream: int = 0) -> Tensor:
     `channel_dropout`.
     """
     noise = torch.empty(x.shape, device=x.device)
-    for row, seed in zip(noise, seeds, strict=True):
-        generator = torch.Generator(device=x.device).manual_seed((seed + stream * SALT) % 2**63)
+    for row, generator in zip(noise, item_generators(seeds, stream, x.device), strict=True):
         row.normal_(generator=generator)
     return noise

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .dropout import SALT
 from .resample import resize
+from .seeding import item_generators
 
 
 def draw_affine(
@@ -26,8 +26,7 @@ def draw_affine(
     `channel_dropout`.
     """
     rows = []
-    for seed in seeds:
-        generator = torch.Generator().manual_seed((seed + stream * SALT) % 2**63)
+    for generator in item_generators(seeds, stream):
         drawn = torch.rand(7, generator=generator, dtype=torch.float64).tolist()
         turn, factor, right, down = (2 * value - 1 for value in drawn[:4])
         does = [value < probability for value in drawn[4:]]

@@ -11,6 +11,8 @@ from co2s.modeling.backbone import build_backbone
 from co2s.modeling.meta_arch.stacking import Labeled
 from co2s.solver import build_optimizer
 
+from .precision import check_mixed_precision
+
 CLIP = {"mean": [122.771, 116.746, 104.094], "std": [68.501, 66.632, 70.323]}
 DINO = {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
 
@@ -248,15 +250,7 @@ def test_one_frozen_teacher_and_students_of_any_patch(cfg, method_batch):
 @pytest.mark.parametrize("parts", [("backbone",), ("head",), ("backbone", "head")])
 def test_in_mixed_precision(cfg, method_batch, parts):
     cfg.MODEL.STUDENTS = ("global", "local")  # maps of CLIP's are in the backbone's type
-    plain = losses_of(build(cfg), method_batch(cfg))
-    cfg.SOLVER.AMP.ENABLED, cfg.SOLVER.AMP.PARTS = True, parts
-    model = build(cfg)
-    losses = losses_of(model, method_batch(cfg))
-    for name, loss in losses.items():
-        assert loss.dtype == torch.float32
-        torch.testing.assert_close(loss, plain[name], atol=0.05, rtol=0.1)
-    sum(losses.values()).backward()
-    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+    check_mixed_precision(cfg, build, losses_of, method_batch(cfg), parts)
 
 
 def test_what_cannot_be_is_refused(cfg, method_batch):

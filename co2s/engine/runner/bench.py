@@ -59,10 +59,12 @@ class Bench:
 
     def times_of_floors(self, environment: Mapping[str, str]) -> dict[str, Time]:
         """By the name of its job what is left of the floors of a table takes."""
-        named = {g.named(FLOORS): self.floors[g.name] for g in self.groups if self.floors[g.name]}
         return {
-            name: floors_left([cfg for cfgs in part.values() for cfg in cfgs], environment)
-            for name, part in named.items()
+            g.named(FLOORS): floors_left(
+                [cfg for cfgs in self.floors[g.name].values() for cfg in cfgs], environment
+            )
+            for g in self.groups
+            if self.floors[g.name]
         }
 
     def write(self, group: Group) -> str:

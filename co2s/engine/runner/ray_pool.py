@@ -2,9 +2,10 @@
 
 import time
 
+from co2s.ray_workers import Workers, connected
+
 from .jobs import LOST, Ended, Job
 from .process import Process
-from .ray_workers import Workers, connected
 
 POLL = 0.2  # seconds
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from co2s.d2 import CfgNode, configurable
+from co2s.d2 import CfgNode, configurable, get_event_storage
 from co2s.semi import (
     EMA,
     FixedThreshold,
@@ -34,6 +34,7 @@ class Method(Students):
     """
 
     ema_decay = 0.0  # MODEL.EMA_DECAY where a configuration does not say
+    max_iter = 0  # steps of the run, in methods that look at `progress`
     segments = True  # it predicts classes, which the datasets declare, and which can be scored
     pretrains = False  # what counts afterwards are its backbones, as files (tools/pretrain.py)
 
@@ -121,7 +122,7 @@ class Method(Students):
     @property
     def labeling(self) -> dict[str, Any]:
         """The `Student`s behind the `labelers`, for methods that look at their maps."""
-        return self.networks if self.ema_labels else dict(self.students.items())
+        return self.networks if self.ema_labels else self.learners
 
     @torch.no_grad()
     def label(self, name: str, predict: Predict, u: Unlabeled, weak: Tensor) -> Any:
@@ -143,6 +144,11 @@ class Method(Students):
             before = {"before": PseudoLabel.from_logits(weak, u.valid)} if self.purifier else {}
             shown[name] = before | self.label(name, labeler, u, weak)
         return shown
+
+    @property
+    def progress(self) -> float:
+        """The share of the run that is made, in the step that is."""
+        return get_event_storage().iter / max(self.max_iter, 1)
 
     def threshold_of(self, name: str) -> float | Tensor:
         """From which confidence on a student's pseudo-labels count: one number, or (N,).

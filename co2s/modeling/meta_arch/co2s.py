@@ -75,8 +75,6 @@ class Co2S(UniMatch):
 
     def stability_now(self) -> float:
         """lambda(t) of this step: a half cosine up, then constant."""
-        storage = get_event_storage()
-        progress = storage.iter / max(self.max_iter, 1)
-        weight = self.weight * cosine_ramp(progress, self.ramp)
-        storage.put_scalar("stability_weight", weight, smoothing_hint=False)
+        weight = self.weight * cosine_ramp(self.progress, self.ramp)
+        get_event_storage().put_scalar("stability_weight", weight, smoothing_hint=False)
         return weight

@@ -52,7 +52,7 @@ class DWL(Method):
     def __init__(self, *, keys: CfgNode, num_classes: int, max_iter: int, **base: Any):
         """keys: as `add_dwl_config` adds them; max_iter: steps of the run."""
         super().__init__(**base)
-        self.second = nn.ModuleDict({name: Second(s) for name, s in self._plain.items()})
+        self.second = nn.ModuleDict({name: Second(s) for name, s in self.learners.items()})
         ranks = {name: ConfidenceRanks(num_classes, keys.HISTORY) for name in self.students}
         self.ranks = nn.ModuleDict(ranks)
         self.alpha, self.period = keys.ALPHA, keys.PERIOD or max_iter
@@ -101,7 +101,7 @@ class DWL(Method):
 
     def look(self, name: str, x: Labeled, u: Unlabeled) -> tuple[Tensor, Tensor]:
         """Logits of the labelled images, and the second classifier's of the strong views."""
-        images, student = torch.cat([x.images, *u.strong]), self._plain[name]
+        images, student = torch.cat([x.images, *u.strong]), self.learners[name]
         sizes = [len(x.images), len(u.weak)]
         hidden = student.hidden(student.features(images))
         parts = {key: value.split(sizes) for key, value in hidden.items()}
@@ -112,11 +112,10 @@ class DWL(Method):
 
     def weight(self, name: str, labels: PseudoLabel) -> Tensor:
         """w (B, H, W) of the pseudo-labels in the step that is made; 0 in the first ones."""
-        step = get_event_storage().iter
         start, end = self.steepness
-        steepness = start + (end - start) * step / max(self.max_iter, 1)
+        steepness = start + (end - start) * self.progress
         weight = ranking_weight(self._ranks[name].ranks(labels), steepness)
-        return weight * float(step >= self.warmup)
+        return weight * float(get_event_storage().iter >= self.warmup)
 
     def after_step(self, step: int) -> None:
         for ranks in self._ranks.values():
@@ -128,7 +127,7 @@ class DWL(Method):
     @torch.no_grad()
     def take_over(self) -> None:
         """Move each main classifier by alpha towards its second one."""
-        for name, student in self._plain.items():
+        for name, student in self.learners.items():
             second: Any = self.second[name]
             for key, layer in student.decoder.classifier().items():
                 pairs = zip(layer.parameters(), second.layers[key].parameters(), strict=True)
@@ -141,17 +140,13 @@ class DWL(Method):
         """As of any method; second classifiers that a checkpoint lacks start as the main ones."""
         result = super().load_state_dict(state_dict, strict, assign)
         if not any(key.startswith("second.") for key in state_dict):
-            for name, student in self._plain.items():
+            for name, student in self.learners.items():
                 self.second[name].load_state_dict(Second(student).state_dict())
         return result
 
     def startable(self) -> dict[str, nn.Module]:
         ranks = nn.ModuleDict({name: r.anew() for name, r in self._ranks.items()})
         return super().startable() | {"second.": self.second, "ranks.": ranks}
-
-    @property
-    def _plain(self) -> dict[str, Any]:
-        return dict(self.students.items())
 
     @property
     def _ranks(self) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class MUCA(Method):
                 "share from 0 to below 1: nothing would be left of a view."
             )
         self.keys, self.area, self.aspect, self.max_iter = keys, area, aspect, max_iter
-        parts = {name: Attention(student, keys.HEADS) for name, student in self._plain.items()}
+        parts = {name: Attention(student, keys.HEADS) for name, student in self.learners.items()}
         self.attentions = nn.ModuleDict(parts)
 
     @classmethod
@@ -134,7 +134,7 @@ class MUCA(Method):
         u = moved(u, draw_affine(u.seeds, degrees, scale, shift, 0.5, stream=GEOMETRY))
         height, width = u.weak.shape[-2:]
         holes = draw_holes((height, width), u.seeds, keys.ERASED, self.area, self.aspect)
-        student = next(iter(self._plain.values()))
+        student = next(iter(self.learners.values()))
         return with_holes(u, *holes, student.pixel_mean, u.valid & keys.PASTED)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -175,7 +175,7 @@ class MUCA(Method):
         self, name: str, own: Taught, x: Labeled, u: Unlabeled, n: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         """A student's weighted losses; n: what they are means over, of all processes."""
-        student, size = self._plain[name], x.images.shape[-2:]
+        student, size = self.learners[name], x.images.shape[-2:]
         maps = student.features(torch.cat([x.images, filled(x, u)]))
         strong = {key: value[len(x.images) :] for key, value in maps.items()}
         on_labeled, on_strong = student.decode(maps, size).split([len(x.images), len(u.weak)])
@@ -215,14 +215,5 @@ class MUCA(Method):
         get_event_storage().put_scalar("consistency_weight", weight, smoothing_hint=False)
         return weight
 
-    @property
-    def progress(self) -> float:
-        """The share of the run that is made."""
-        return get_event_storage().iter / max(self.max_iter, 1)
-
     def startable(self) -> dict[str, nn.Module]:
         return super().startable() | {"attentions.": self.attentions}
-
-    @property
-    def _plain(self) -> dict[str, Any]:
-        return dict(self.students.items())

@@ -75,7 +75,7 @@ class Pretraining(Method):
     @property
     def encoders(self) -> dict[str, Any]:
         """The students, by name: `Student`s without guidance and head."""
-        return dict(self.students.items())
+        return self.learners
 
     def shown(self, batch: Batch) -> dict[str, Any]:
         """Nothing: no image gets labels."""

@@ -149,7 +149,7 @@ class RSMTDF(Method):
     def startable(self) -> dict[str, nn.Module]:
         """Necks, too: the checkpoint of any other method has none."""
         found = super().startable()
-        for name, student in dict[str, Any](self.students.items()).items():
+        for name, student in self.learners.items():
             found[f"students.{name}.neck."] = student.neck
             if name in self.teachers:
                 found[f"teachers.{name}.module.neck."] = student.neck

@@ -71,6 +71,11 @@ class Students(nn.Module):
         return self.teachers if len(self.teachers) else self.students
 
     @property
+    def learners(self) -> dict[str, Any]:
+        """The `Student`s that are trained, by name."""
+        return dict(self.students.items())
+
+    @property
     def networks(self) -> dict[str, Any]:
         """The `Student`s that predict, by name: those of `predictors`, without their average."""
         found = self.predictors.items()

@@ -63,7 +63,7 @@ class U2PL(Method):
         super().__init__(**base)
         decay = base.get("ema_decay", 0.0) if self.ema_labels else 0.0
         self.contrasts = nn.ModuleDict()
-        for name, student in dict[str, Any](self.students.items()).items():
+        for name, student in self.learners.items():
             dim = student.decoder.feature_dim
             self.contrasts[name] = PixelContrast(keys, dim, num_classes, decay)
         self.keys, self.warmup, self.max_iter = keys, max(keys.WARMUP, 0), max_iter
@@ -147,11 +147,6 @@ class U2PL(Method):
             f"loss_strong_{name}": strong * float(on),
             f"loss_contrast_{name}": contrast * float(on),
         }
-
-    @property
-    def progress(self) -> float:
-        """The share of the run that is made."""
-        return get_event_storage().iter / max(self.max_iter, 1)
 
     def after_step(self, step: int) -> None:
         """The average is a copy of its student until the warm-up is over."""

@@ -4,6 +4,7 @@ The model is asked before training (tools/ground_classes.py); here are only its 
 the views. docs/methods.md has the formulas.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,12 +28,9 @@ class VLMPurifier:
                 f"MODEL.PURIFIER.REPLACE is {replace} and UNSURE {unsure}; give two confidences "
                 "with 0 <= REPLACE <= UNSURE, and UNSURE above 0."
             )
-        self.keys = {
-            "unsure": unsure,
-            "replace": replace,
-            "threshold": threshold,
-            "softmax": softmax,
-        }
+        self.purified = partial(
+            purified, unsure=unsure, replace=replace, threshold=threshold, softmax=softmax
+        )
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
@@ -55,7 +53,7 @@ class VLMPurifier:
                 "The unlabelled items have no grounding, which VLMPurifier judges by: build their "
                 "loader from the configuration with MODEL.PURIFIER.BOXES."
             )
-        return purified(labels, scores, **self.keys)  # type: ignore[arg-type]
+        return self.purified(labels, scores)
 
 
 @torch.no_grad()
