@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from co2s.config import get_co2s_cfg, plain, value_at
+from co2s.config import add_student, get_co2s_cfg, plain, value_at
 from co2s.d2 import CfgNode
 from co2s.d2.key_names import key_names
 from co2s.files import write_json
@@ -68,13 +68,21 @@ def refuse_other_options(
 ) -> None:
     """ValueError where a run was made with other options than these, keys and sections in `free`
     aside. A key that one side does not know, as it is older than the key, has its default."""
-    defaults = options(get_co2s_cfg())
-    found, wanted = defaults | {**found}, defaults | {**wanted}
+    found, wanted = default_options(found) | {**found}, default_options(wanted) | {**wanted}
     keys = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
     keys = [key for key in keys if not any(f"{key}.".startswith(f"{part}.") for part in free)]
     if keys:
         changes = [f"\n  {key}: {found.get(key)} there, {wanted.get(key)} here" for key in keys]
         raise ValueError(f"{folder} holds a run of other options:{''.join(changes)}\n{advice}")
+
+
+def default_options(own: Mapping[str, Any]) -> dict[str, Any]:
+    """The default of every key, those of students that only these options name among them."""
+    cfg = get_co2s_cfg()
+    for name in own.get("MODEL.STUDENTS", ()):
+        if name.upper() not in cfg.MODEL:
+            add_student(cfg, name)
+    return options(cfg)
 
 
 def options(cfg: CfgNode) -> dict[str, Any]:

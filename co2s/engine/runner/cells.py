@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from co2s.config import get_co2s_cfg
 from co2s.d2 import META_ARCH_REGISTRY, CfgNode
 from co2s.files import write_text
 
 from ..config import load_cfg
 from ..floors import distinct_floors, folder_name
-from ..report import FREE, options, refuse_other_options
+from ..report import FREE, default_options, options, refuse_other_options
 from ..reported import CONFIG, options_in
 from .entries import Entry, distinct
 from .jobs import Job
@@ -129,8 +128,9 @@ def refuse_others(cfg: CfgNode) -> None:
 def digest(cfg: CfgNode) -> str:
     """Twelve hexadecimal digits of all that decides what a run computes and is not the default, so
     that a key which is added later changes none."""
-    defaults = options(get_co2s_cfg())
-    own = {key: v for key, v in decisive(options(cfg)).items() if defaults.get(key) != v}
+    values = options(cfg)
+    defaults = default_options(values)
+    own = {key: v for key, v in decisive(values).items() if defaults.get(key) != v}
     text = json.dumps(own, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
 

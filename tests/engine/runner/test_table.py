@@ -8,7 +8,7 @@ from co2s.config import defaults
 from co2s.d2 import CfgNode
 from co2s.engine.report import options
 from co2s.engine.runner import Entry
-from co2s.engine.runner.cells import decisive, digest
+from co2s.engine.runner.cells import decisive, digest, write_floors
 
 
 def rows_of(text):
@@ -69,16 +69,25 @@ def test_every_cell_has_the_digest_of_its_configuration(filled):
 
 
 def test_a_key_that_is_younger_than_a_run_has_its_default_there(stubbed, monkeypatch):
-    bench = stubbed.bench("OnlySup", "Co2S")
+    bench = stubbed.bench("OnlySup", "Co2S", floors=True)
     stubbed.prepare(bench)
     stubbed.run(bench)
+    for floors in bench.floors.values():
+        write_floors(floors)
     before = [digest(cell.cfg) for cell in bench.all_cells]
     monkeypatch.setattr(defaults, "_METHODS", [*defaults._METHODS, add_younger_config])
-    again = stubbed.bench("OnlySup", "Co2S")
+    student = defaults._student
+    monkeypatch.setattr(defaults, "_student", lambda *given: with_younger_key(student(*given)))
+    again = stubbed.bench("OnlySup", "Co2S", floors=True)
     assert [digest(cell.cfg) for cell in again.all_cells] == before
     assert rows_of(again.write(again.groups[0]))["Co2S"]["seeds"] == "1"
     with pytest.raises(ValueError, match=r"MODEL\.YOUNGER\.SHARE: 0\.5 there, 0\.7 here"):
         stubbed.bench("OnlySup", opts=("MODEL.YOUNGER.SHARE", "0.7"))
+
+
+def with_younger_key(node):
+    node.HEAD.YOUNGER = 1
+    return node
 
 
 def add_younger_config(cfg):
