@@ -18,8 +18,20 @@ def stack(items: Sequence[Any], key: str, device: torch.device) -> Tensor:
     return torch.stack([item[key] for item in items]).to(device, non_blocking=True)
 
 
-def _grounding(items: Sequence[Any], device: torch.device) -> Tensor | None:
-    return stack(items, "grounding", device) if "grounding" in items[0] else None
+def _if_there(items: Sequence[Any], key: str, device: torch.device) -> Tensor | None:
+    return stack(items, key, device) if key in items[0] else None
+
+
+def _own(items: Sequence[UnlabeledItem], device: torch.device) -> dict[str, Any]:
+    """What `Unlabeled` has of items whether or not anything is pasted into them."""
+    diagnosis = _if_there(items, "diagnosis", device)
+    return {
+        "weak": stack(items, "image", device),
+        "valid": stack(items, "valid", device),
+        "seeds": [item["seed"] for item in items],
+        "diagnosis": None if diagnosis is None else diagnosis.long(),
+        "grounding": _if_there(items, "grounding", device),
+    }
 
 
 @dataclass(frozen=True)
@@ -62,39 +74,28 @@ class Unlabeled:
         """From items that have strong views and CutMix boxes, and a partner for each."""
         strong, pasted = (stack(x, "strong", device).unbind(1) for x in (items, partners))
         boxes = stack(items, "cutmix", device).unbind(1)
-        known = "diagnosis" in items[0]
-        grounding, other = (_grounding(part, device) for part in (items, partners))
         return cls(
-            weak=stack(items, "image", device),
-            valid=stack(items, "valid", device),
+            **_own(items, device),
             strong=tuple(cutmix(*views) for views in zip(strong, pasted, boxes, strict=True)),
             boxes=boxes,
             boxed=[i for i, item in enumerate(items) if item["cutmix"].any()],
             partner=stack(partners, "image", device),
             partner_valid=stack(partners, "valid", device),
-            seeds=[item["seed"] for item in items],
-            diagnosis=stack(items, "diagnosis", device).long() if known else None,
-            grounding=grounding,
-            partner_grounding=other,
+            partner_grounding=_if_there(partners, "grounding", device),
         )
 
     @classmethod
     def plain(cls, items: Sequence[UnlabeledItem], device: torch.device) -> "Unlabeled":
         """From items with strong views or without, and without boxes: nothing is pasted in."""
-        weak, valid = stack(items, "image", device), stack(items, "valid", device)
+        own = _own(items, device)
         strong = stack(items, "strong", device).unbind(1) if "strong" in items[0] else ()
-        known = "diagnosis" in items[0]
         return cls(
-            weak=weak,
-            valid=valid,
+            **own,
             strong=strong,
-            boxes=tuple(torch.zeros_like(valid) for _ in strong),
+            boxes=tuple(torch.zeros_like(own["valid"]) for _ in strong),
             boxed=[],
-            partner=weak,
-            partner_valid=valid,
-            seeds=[item["seed"] for item in items],
-            diagnosis=stack(items, "diagnosis", device).long() if known else None,
-            grounding=_grounding(items, device),
+            partner=own["weak"],
+            partner_valid=own["valid"],
         )
 
     @property
