@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from co2s.d2 import comm
 from co2s.data import (
     LabeledMapper,
     UnlabeledMapper,
@@ -21,6 +22,7 @@ from co2s.data.grounding import (
     grounding_path,
     load_grounding,
 )
+from co2s.files import file_digest
 from co2s.preparation.grounding import FromLabels
 from co2s.structures import Views
 
@@ -243,3 +245,22 @@ def test_swapped_files_stop_the_start(toy, toy_cfg, purifies):
     one.write_text(two_text), two.write_text(one_text)
     with pytest.raises(ValueError, match="2 of 3"):
         build_unlabeled_loader(toy_cfg, VIEWS)
+
+
+def test_two_processes_share_the_reading_out_and_hear_of_all_faults(toy, purifies, monkeypatch):
+    toy()
+    stored(purifies, NAME, land)
+    records, boxes, read, parts = get_records(NAME), StoredBoxes(purifies, CLASSES), [], []
+    specs = {"toy": get_spec(NAME)}
+    grounding_path(purifies, "toy", records[1]["image_id"]).unlink()
+    digest = lambda path: read.append(path) or file_digest(path)  # noqa: E731
+    monkeypatch.setattr("co2s.data.grounding.store.file_digest", digest)
+    monkeypatch.setattr(comm, "get_world_size", lambda: 2)
+    monkeypatch.setattr(comm, "all_gather", lambda part: parts.append(part) or [*parts])
+    monkeypatch.setattr(comm, "get_rank", lambda: 0)
+    boxes.check(records, specs)
+    assert read == [records[0]["file_name"], records[2]["file_name"]]
+    monkeypatch.setattr(comm, "get_rank", lambda: 1)
+    with pytest.raises(ValueError, match=r"(?s)1 of 3 unlabelled .* is missing"):
+        boxes.check(records, specs)
+    assert read[2:] == [records[1]["file_name"]]

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from co2s.d2 import comm
 from co2s.files import file_digest
 
 from ..reading.io import image_size
@@ -63,21 +64,35 @@ class StoredBoxes:
     def check(self, records: Sequence[Record], specs: Mapping[str, DatasetSpec]) -> None:
         """ValueError unless every record has boxes, and they are of this very image.
 
-        Reads all images, for their digests. Says in the log what there is.
+        Reads all images, for their digests; processes share them out. Says in the log what there
+        is. To be called by all processes.
         """
-        faults, found = [], []
-        known = digests(records)
-        for record in records:
-            try:
-                found.append(self._checked(record, specs[record["dataset"]], known))
-            except (ValueError, FileNotFoundError) as error:
-                faults.append(str(error))
+        own = records[comm.get_rank() :: comm.get_world_size()]
+        parts = comm.all_gather(self._check(own, specs))
+        faults = [fault for part in parts for fault in part[0]]
         if faults:
             raise ValueError(
                 f"MODEL.PURIFIER.BOXES {self.folder}: {len(faults)} of {len(records)} unlabelled "
                 f"images have no boxes of their own ({ADVICE}):\n  " + "\n  ".join(faults[:3])
             )
-        self._tell(found)
+        counts = sum((part[1] for part in parts), Counter[str]())
+        self._tell(len(records), counts, {name for part in parts for name in part[2]})
+
+    def _check(
+        self, records: Sequence[Record], specs: Mapping[str, DatasetSpec]
+    ) -> tuple[list[str], Counter[str], set[str]]:
+        """What is wrong; how many boxes of each class there are; which models they are of."""
+        faults, counts, models = [], Counter[str](), set[str]()
+        known = digests(records)
+        for record in records:
+            try:
+                found = self._checked(record, specs[record["dataset"]], known)
+            except (ValueError, FileNotFoundError) as error:
+                faults.append(str(error))
+                continue
+            counts.update(box.label for box in found.boxes)
+            models.add(str(found.source.get("model", "?")))
+        return faults, counts, models
 
     def _checked(self, record: Record, spec: DatasetSpec, known: Mapping[str, str]) -> Grounding:
         """The boxes of a record; ValueError where they are not of its image, or cannot be drawn."""
@@ -100,15 +115,13 @@ class StoredBoxes:
         self.scores(record, size if window is None else (window[2], window[3]))
         return found
 
-    def _tell(self, found: Sequence[Grounding]) -> None:
-        counts = Counter(box.label for one in found for box in one.boxes)
-        asked = dict.fromkeys(str(one.source.get("model", "?")) for one in found)
+    def _tell(self, images: int, counts: Mapping[str, int], models: set[str]) -> None:
         logger.info(
             "Boxes of %d images from %s, by %s: %s",
-            *(len(found), self.folder, ", ".join(asked)),
+            *(images, self.folder, ", ".join(sorted(models))),
             ", ".join(f"{name} {counts[name]}" for name in self.classes),
         )
-        if LABELS in asked:
+        if LABELS in models:
             logger.warning(
                 "The boxes in %s are made from the labels of these images: what is trained with "
                 "them is an upper bound, and no semi-supervised result.",
