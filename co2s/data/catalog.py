@@ -170,9 +170,7 @@ def known_masks(
                 name,
             )
             continue
-        split = name.removesuffix("_unlabeled").removeprefix(spec.name).removeprefix("_") or None
-        files = DatasetFiles(spec, dataset_root(spec.name))
-        found |= {(spec.name, image): mask for image, mask in files.known_masks(split).items()}
+        found |= {(spec.name, image): mask for image, mask in _masks(name, spec).items()}
     if not found:
         logger.warning(
             "DATASETS.DIAGNOSE: no mask lies there for any image of %s; the precision of their "
@@ -180,6 +178,15 @@ def known_masks(
             ", ".join(names),
         )
     return found
+
+
+def _masks(name: str, spec: DatasetSpec) -> dict[str, str]:
+    """The masks that lie there for the images of a registered name, by image_id."""
+    rest = name.removesuffix("_unlabeled")
+    if rest == name:  # labelled images that take part without their labels
+        return {record["image_id"]: record["sem_seg_file_name"] for record in get_records(name)}
+    split = rest.removeprefix(spec.name).removeprefix("_") or None
+    return DatasetFiles(spec, dataset_root(spec.name)).known_masks(split)
 
 
 def _loaders(spec: DatasetSpec) -> dict[str, Callable[[], list[Record]]]:

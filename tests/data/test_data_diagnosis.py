@@ -69,6 +69,17 @@ def test_images_whose_mask_is_not_there_are_unknown(toy, toy_cfg):
     assert (item["diagnosis"] == 255).all()
 
 
+def test_labelled_images_may_take_part_without_their_labels(toy, toy_cfg):
+    toy()
+    toy_cfg.DATASETS.DIAGNOSE, toy_cfg.INPUT.RESIZE = True, "none"
+    names, record = [*UNLABELED, "toy_val"], get_records("toy_val")[0]
+    item = UnlabeledMapper(toy_cfg, names, VIEWS)(record, record, np.random.default_rng(0))
+    assert "sem_seg" not in item and (item["diagnosis"] != 255).any()
+    toy_cfg.DATASETS.DIAGNOSE = False
+    item = UnlabeledMapper(toy_cfg, names, VIEWS)(record, record, np.random.default_rng(0))
+    assert not {"sem_seg", "diagnosis"} & item.keys()
+
+
 def test_split_lists_and_windows(toy, toy_cfg, tmp_path):
     root = toy(
         splits={"folder": "splits", "fractions": ["1_2"]},
