@@ -1,6 +1,6 @@
 """The project's configuration keys: each once, with its default and one comment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from co2s.d2 import CfgNode as CN
@@ -19,15 +19,19 @@ def method_config(add: Method) -> Method:
     return add
 
 
-def get_co2s_cfg() -> CN:
+def get_co2s_cfg(students: Iterable[str] = ()) -> CN:
     """detectron2's default configuration, the project's keys, and those of every method.
 
-    Methods bring their keys when they are imported, as `co2s.modeling` and `co2s.engine` do.
+    students: names for MODEL.STUDENTS; those that have no node yet get one. Methods bring their
+    keys when they are imported, as `co2s.modeling` and `co2s.engine` do.
     """
     cfg = get_cfg()
     add_core_config(cfg)
     for add in _METHODS:
         add(cfg)
+    for name in students:
+        if name.upper() not in cfg.MODEL:
+            _add_student(cfg, name)
     return cfg
 
 
@@ -38,8 +42,8 @@ def add_core_config(cfg: CN) -> None:
     _add_schedule(cfg)
 
 
-def add_student(cfg: CN, name: str) -> None:
-    """Add the node of one more student of MODEL.STUDENTS, with the local student's defaults."""
+def _add_student(cfg: CN, name: str) -> None:
+    """Add the node of a student, with the local student's defaults."""
     cfg.MODEL[name.upper()] = _student("TimmViT", DINOV3, [2, 7, 11], "LearnableQueries")
 
 
@@ -86,7 +90,7 @@ def _add_model(cfg: CN) -> None:
     cfg.MODEL.NUM_BANDS = 0  # of an image; 0: as many as that dataset has
     cfg.MODEL.STUDENTS = ("global", "local")  # each has the node of its name, in capitals
     cfg.MODEL.GLOBAL = _student("CLIPViT", "ViT-B-16-quickgelu", [0, 4, 11], "TextPrototypes")
-    cfg.MODEL.LOCAL = _student("TimmViT", DINOV3, [2, 7, 11], "LearnableQueries")
+    _add_student(cfg, "local")
 
     cfg.MODEL.EMA_DECAY = 0.0  # above 0: averages of students predict; not given: the method's
     cfg.MODEL.EMA_LABELS = True  # they also make the pseudo-labels, as in UniMatch V2

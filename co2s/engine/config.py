@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import yaml
 
-from co2s.config import Given, add_student, check_keys, get_co2s_cfg, read_given
+from co2s.config import Given, check_keys, get_co2s_cfg, read_given
 from co2s.d2 import META_ARCH_REGISTRY, CfgNode, comm
 from co2s.data import iterations_per_epoch, register_datasets
 from co2s.modeling.backbone import patch_size, settle
@@ -34,10 +34,7 @@ def load_cfg(
     Raises ValueError or FileNotFoundError for what the user can mend.
     """
     given = read_given(file, opts)
-    cfg = get_co2s_cfg()
-    for name in _student_names(given):
-        if name.upper() not in cfg.MODEL:
-            add_student(cfg, name)
+    cfg = get_co2s_cfg(_student_names(given))
     check_keys(given, cfg)
     _merge(cfg, file, opts)
     register_datasets(cfg)

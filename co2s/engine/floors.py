@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from co2s.config import add_backbone, add_student, get_co2s_cfg, value_at
+from co2s.config import add_backbone, get_co2s_cfg, value_at
 from co2s.d2 import CfgNode, comm
 from co2s.files import write_text
 from co2s.modeling.backbone import patch_size
@@ -103,11 +103,10 @@ def _distinct(nodes: Mapping[str, CfgNode]) -> list[tuple[list[str], CfgNode]]:
 
 
 def _floor(cfg: CfgNode, backbone: CfgNode, folder: Path, seed: int = 0) -> CfgNode:
-    own = get_co2s_cfg()
+    own = get_co2s_cfg([STUDENT])
     for key in READ:
         section, _, last = key.rpartition(".")
         (value_at(own, section) if section else own)[last] = value_at(cfg, key)
-    add_student(own, STUDENT)
     own.MODEL.META_ARCHITECTURE, own.MODEL.STUDENTS = "OnlySup", (STUDENT,)
     node = own.MODEL[STUDENT.upper()]
     node.BACKBONE, node.BACKBONE.TRAINABLE = backbone.clone(), []

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from co2s.config import add_student, get_co2s_cfg, plain, value_at
+from co2s.config import get_co2s_cfg, plain, value_at
 from co2s.d2 import CfgNode
 from co2s.d2.key_names import key_names
 from co2s.files import write_json
@@ -78,11 +78,7 @@ def refuse_other_options(
 
 def default_options(own: Mapping[str, Any]) -> dict[str, Any]:
     """The default of every key, those of students that only these options name among them."""
-    cfg = get_co2s_cfg()
-    for name in own.get("MODEL.STUDENTS", ()):
-        if name.upper() not in cfg.MODEL:
-            add_student(cfg, name)
-    return options(cfg)
+    return options(get_co2s_cfg(own.get("MODEL.STUDENTS", ())))
 
 
 def options(cfg: CfgNode) -> dict[str, Any]:

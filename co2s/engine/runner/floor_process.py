@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from co2s.config import add_student, get_co2s_cfg
+from co2s.config import get_co2s_cfg
 from co2s.d2 import CfgNode
 from co2s.data import register_datasets
 from co2s.tool import tool
@@ -24,8 +24,7 @@ def main(folders: Sequence[str]) -> None:
 
 def read_floor(folder: Path) -> CfgNode:
     """The configuration of a floor as it was written, its datasets registered."""
-    cfg = get_co2s_cfg()
-    add_student(cfg, STUDENT)
+    cfg = get_co2s_cfg([STUDENT])
     cfg.merge_from_file(str(folder / CONFIG))
     register_datasets(cfg)
     cfg.freeze()
