@@ -5,6 +5,8 @@ the thresholds that all steps before it have made, so that they depend neither o
 processes nor on how a step's batch is shared out.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -61,22 +63,28 @@ class FixedThreshold(nn.Module):
 class _Averaged(FixedThreshold):
     """Moving averages over the steps of what the pixels of a step amount to.
 
-    They are saved with the model; `seen` is empty whenever it could be.
+    They are saved with the model; `seen` is empty whenever it could be. decay: lambda, from 0 to
+    below 1.
     """
 
     average: Tensor
     seen: Tensor  # sums over the pixels since the last update, and last their number
 
-    def __init__(self, num_classes: int, threshold: float, start: Tensor):
+    def __init__(self, num_classes: int, threshold: float, decay: float, start: Tensor):
         super().__init__(num_classes, threshold)
+        self.decay = decay
         self.register_buffer("average", start)
         seen = torch.zeros(len(start) + 1, dtype=torch.float64)
         self.register_buffer("seen", seen, persistent=False)
 
+    def anew(self) -> "_Averaged":
+        own: Any = type(self)
+        return own(self.num_classes, self.threshold, self.decay)
+
     @torch.no_grad()
     def update(self) -> None:
         *sums, pixels = sum_over_processes(self.seen).split([len(self.average), 1])
-        weight = (1 - DECAY) * (pixels > 0)  # a step without a valid pixel says nothing
+        weight = (1 - self.decay) * (pixels > 0)  # a step without a valid pixel says nothing
         mean = sums[0] / pixels.clamp(min=1)
         self.average.lerp_(mean.to(self.average.dtype), weight.to(self.average.dtype))
         self.seen.zero_()
@@ -92,8 +100,8 @@ class FlexMatchThresholds(_Averaged):
     has reached: the thresholds rise from 0.
     """
 
-    def __init__(self, num_classes: int, threshold: float):
-        super().__init__(num_classes, threshold, torch.zeros(num_classes))
+    def __init__(self, num_classes: int, threshold: float, decay: float = DECAY):
+        super().__init__(num_classes, threshold, decay, torch.zeros(num_classes))
 
     def values(self) -> Tensor:
         return flexmatch_thresholds(self.average, self.threshold)
@@ -110,9 +118,9 @@ class FreeMatchThresholds(_Averaged):
     The fixed threshold is not used.
     """
 
-    def __init__(self, num_classes: int, threshold: float):
+    def __init__(self, num_classes: int, threshold: float, decay: float = DECAY):
         start = torch.full((1 + num_classes,), 1 / num_classes)  # confidence, then every class
-        super().__init__(num_classes, threshold, start)
+        super().__init__(num_classes, threshold, decay, start)
 
     def values(self) -> Tensor:
         return freematch_thresholds(self.average[0], self.average[1:])
@@ -126,15 +134,23 @@ class FreeMatchThresholds(_Averaged):
         self._add(confidence, sums, valid.sum())
 
 
-KINDS: dict[str, type[FixedThreshold]] = {
+KINDS: dict[str, Any] = {
     "fixed": FixedThreshold,
     "flexmatch": FlexMatchThresholds,
     "freematch": FreeMatchThresholds,
 }
 
 
-def build_thresholds(kind: str, num_classes: int, threshold: float) -> FixedThreshold:
-    """The thresholds of one student; ValueError for a kind that is not in KINDS."""
+def build_thresholds(
+    kind: str, num_classes: int, threshold: float, decay: float = DECAY
+) -> FixedThreshold:
+    """The thresholds of one student; ValueError for a kind that is not in KINDS, or for a decay
+    (of the averages, where there are any) outside of [0, 1)."""
     if kind not in KINDS:
         raise ValueError(f"CLASS_THRESHOLDS is {kind!r}; it may be {', '.join(KINDS)}.")
-    return KINDS[kind](num_classes, threshold)
+    if not 0 <= decay < 1:
+        raise ValueError(
+            f"CLASS_DECAY is {decay}; give a share from 0 to below 1: 1 - 1 / N remembers N steps."
+        )
+    averaged = issubclass(KINDS[kind], _Averaged)
+    return KINDS[kind](num_classes, threshold, *([decay] if averaged else []))

@@ -65,6 +65,19 @@ def test_freematch_averages_confidence_and_predictions():
     torch.testing.assert_close(found.values(), torch.stack([tau, tau * two / one]))
 
 
+def test_the_memory_can_be_shorter(tiny_cfg):
+    node = tiny_cfg.MODEL.CO2S
+    node.CLASS_THRESHOLDS, node.CLASS_DECAY = "flexmatch", 0.75
+    found = build_model(tiny_cfg).thresholds["local"].anew()
+    labels = pseudo([0, 1], [0.99, 0.5])
+    for expected in (0.125, 0.21875):  # half of the pixels are of class 0 and reach tau
+        found.observe(labels, torch.zeros(1, 6, 1, 2))
+        found.update()
+        assert found.average.tolist() == [expected] + [0] * 5
+    with pytest.raises(ValueError, match=r"CLASS_DECAY is 1\.0.* 1 - 1 / N remembers N steps"):
+        build_thresholds("freematch", 3, 0.95, 1.0)
+
+
 @pytest.mark.parametrize("kind", ["flexmatch", "freematch"])
 def test_a_step_in_parts_or_on_two_processes_is_the_same_step(kind, monkeypatch):
     generator = torch.Generator().manual_seed(0)

@@ -25,6 +25,13 @@ from .stacking import Labeled, Unlabeled
 from .students import Students
 
 
+def add_threshold_config(node: CfgNode) -> None:
+    """The keys of a method that `Method.thresholds_of` reads."""
+    node.THRESHOLD = 0.95  # tau: a pseudo-label counts from this confidence on
+    node.CLASS_THRESHOLDS = "fixed"  # or "flexmatch", "freematch": one for each class
+    node.CLASS_DECAY = 0.999  # of those two: share of their averages that a step leaves
+
+
 class Method(Students):
     """Students, and the losses they are trained with.
 
@@ -74,8 +81,8 @@ class Method(Students):
     @classmethod
     def thresholds_of(cls, cfg: CfgNode, node: CfgNode) -> dict[str, FixedThreshold]:
         """Those that a method's node of the configuration asks for, by student."""
-        kind, tau, classes = node.CLASS_THRESHOLDS, node.THRESHOLD, num_classes(cfg)
-        return {name: build_thresholds(kind, classes, tau) for name in cfg.MODEL.STUDENTS}
+        given = node.CLASS_THRESHOLDS, num_classes(cfg), node.THRESHOLD, node.CLASS_DECAY
+        return {name: build_thresholds(*given) for name in cfg.MODEL.STUDENTS}
 
     @classmethod
     def settle(cls, cfg: CfgNode) -> None:

@@ -14,15 +14,14 @@ from co2s.d2 import META_ARCH_REGISTRY, CfgNode
 from co2s.semi import mean_counts, pseudo_label_loss, supervised_loss
 from co2s.structures import Batch, PseudoLabel, Views
 
-from .base import Method
+from .base import Method, add_threshold_config
 from .stacking import Labeled
 
 
 @method_config
 def add_fixmatch_config(cfg: CfgNode) -> None:
     cfg.MODEL.FIXMATCH = CfgNode()
-    cfg.MODEL.FIXMATCH.THRESHOLD = 0.95  # a pseudo-label counts from this confidence on
-    cfg.MODEL.FIXMATCH.CLASS_THRESHOLDS = "fixed"  # or "flexmatch", "freematch": one for each class
+    add_threshold_config(cfg.MODEL.FIXMATCH)
 
 
 @META_ARCH_REGISTRY.register()

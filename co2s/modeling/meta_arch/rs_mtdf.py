@@ -22,7 +22,7 @@ from ..backbone import padded_size, settle
 from ..metadata import num_bands
 from ..student import translated
 from ..weights import local_file
-from .base import Method
+from .base import Method, add_threshold_config
 from .foundations import NODE, Frozen, add_teacher, build_frozen, frozen_nodes, name_dims
 from .frozen_teacher import check_bands
 from .stacking import Labeled
@@ -34,8 +34,7 @@ CLIP_MEAN, CLIP_STD = [122.771, 116.746, 104.094], [68.501, 66.632, 70.323]
 def add_rs_mtdf_config(cfg: CfgNode) -> None:
     cfg.MODEL.RSMTDF = CfgNode()
     node = cfg.MODEL.RSMTDF
-    node.THRESHOLD = 0.95  # a pseudo-label counts from this confidence on
-    node.CLASS_THRESHOLDS = "fixed"  # or "flexmatch", "freematch": one for each class
+    add_threshold_config(node)
     node.TEACHERS = ("dino", "clip")  # the frozen ones; each has the node of its name, in capitals
     node.SAME_SCALE = True  # their maps have mean 0 and variance 1 at every position; False: raw
     add_teacher(node, "DINO", "TimmViT", "vit_base_patch14_dinov2", "lvd142m")

@@ -11,15 +11,14 @@ from co2s.layers import channel_dropout, check_dropout
 from co2s.semi import mean_counts, pseudo_label_loss, supervised_loss
 from co2s.structures import Batch, Views
 
-from .base import Method
+from .base import Method, add_threshold_config
 from .stacking import Labeled, Seen, Unlabeled
 
 
 @method_config
 def add_unimatch_config(cfg: CfgNode, key: str = "UNIMATCH") -> None:
     cfg.MODEL[key] = CfgNode()
-    cfg.MODEL[key].THRESHOLD = 0.95  # tau: a pseudo-label counts from this confidence on
-    cfg.MODEL[key].CLASS_THRESHOLDS = "fixed"  # or "flexmatch", "freematch": one for each class
+    add_threshold_config(cfg.MODEL[key])
     cfg.MODEL[key].STRONG_WEIGHTS = (0.25, 0.25)  # of the two strong views
     cfg.MODEL[key].FEATURE_WEIGHT = 0.5  # of the feature-perturbed view
     cfg.MODEL[key].FEATURE_DROPOUT = 0.5  # share of the channels that it loses

@@ -14,7 +14,7 @@ from co2s.layers import complementary_dropout
 from co2s.semi import mean_counts, pseudo_label_loss, supervised_loss
 from co2s.structures import Batch, PseudoLabel, Views
 
-from .base import Method
+from .base import Method, add_threshold_config
 from .stacking import Labeled, Unlabeled
 
 VIEWS = ("strong1", "strong2")
@@ -23,8 +23,7 @@ VIEWS = ("strong1", "strong2")
 @method_config
 def add_unimatch_v2_config(cfg: CfgNode) -> None:
     cfg.MODEL.UNIMATCHV2 = CfgNode()
-    cfg.MODEL.UNIMATCHV2.THRESHOLD = 0.95  # a pseudo-label counts from this confidence on
-    cfg.MODEL.UNIMATCHV2.CLASS_THRESHOLDS = "fixed"  # or "flexmatch", "freematch"
+    add_threshold_config(cfg.MODEL.UNIMATCHV2)
     cfg.MODEL.UNIMATCHV2.SPARED = 0.5  # share of the images whose two views lose no channels
 
 
