@@ -1,18 +1,14 @@
 """Ranks of confidences within their class (DWL, Huang et al., ISPRS 2024), and their weight."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from co2s.structures import PseudoLabel
 
 from .counting import sum_over_processes
+from .histograms import BINS, confidence_bins, count_confidences, on_grid
 
-BINS = 1024  # of the log odds of a confidence, evenly up to those of 1 - 1e-6
-HIGHEST = math.log(1e6)
 LEVELS = 20  # a rank is a multiple of 1 / LEVELS
-SIDE = 64  # of the grid of pixels that are counted in an image
 
 
 def ranking_weight(rank: Tensor, steepness: float) -> Tensor:
@@ -49,15 +45,13 @@ class ConfidenceRanks(nn.Module):
         counts = self.history.sum(dim=0, dtype=torch.float64)
         below = (counts.cumsum(dim=1) - counts) / counts.sum(dim=1, keepdim=True).clamp(min=1)
         table = (below * LEVELS + 1e-9).floor() / LEVELS  # 3 / 20 of them are 3 levels
-        return table[labels.label, self._bins(labels.confidence)].float()
+        bins = confidence_bins(labels.confidence, self.history.shape[1])
+        return table[labels.label, bins].float()
 
     @torch.no_grad()
     def observe(self, labels: PseudoLabel) -> None:
-        """Count the valid ones of a grid of SIDE x SIDE pixels of each image."""
-        at = (slice(None), *_grid(labels.label))
-        place = labels.label[at] * BINS + self._bins(labels.confidence[at])
-        number = labels.valid[at].to(self.seen.dtype)
-        self.seen.view(-1).index_add_(0, place.flatten(), number.flatten())
+        """Count the valid ones of a grid of pixels of each image."""
+        self.seen += count_confidences(on_grid(labels), self.history.shape[1])
 
     @torch.no_grad()
     def update(self) -> None:
@@ -66,17 +60,3 @@ class ConfidenceRanks(nn.Module):
         self.history.index_copy_(0, place, sum_over_processes(self.seen)[None])
         self.updates += 1
         self.seen.zero_()
-
-    def _bins(self, confidence: Tensor) -> Tensor:
-        lowest = -math.log(max(self.history.shape[1] - 1, 1))  # of 1 / N
-        odds = confidence.logit(eps=1e-7)
-        return ((odds - lowest) / (HIGHEST - lowest) * BINS).long().clamp(0, BINS - 1)
-
-
-def _grid(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows (n, 1) and columns (m,) of SIDE x SIDE pixels of x (B, H, W); all where it has fewer."""
-    places = []
-    for side in x.shape[-2:]:
-        number = min(side, SIDE)
-        places.append((torch.arange(number, device=x.device) * 2 + 1) * side // (2 * number))
-    return places[0][:, None], places[1]

@@ -1,8 +1,8 @@
 """Thresholds of pseudo-labels: one number for all classes, or one for each, learned on the way.
 
-Both adaptive rules were written for images; here a pixel is what they call a sample. A step uses
-the thresholds that all steps before it have made, so that they depend neither on the number of
-processes nor on how a step's batch is shared out.
+FlexMatch and FreeMatch were written for images; here a pixel is what they call a sample. A step
+uses the thresholds that all steps before it have made, so that they depend neither on the number
+of processes nor on how a step's batch is shared out.
 """
 
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from co2s.structures import PseudoLabel
 
 from .counting import pixels_by_class, sum_over_processes
+from .histograms import BINS, bin_edges, count_confidences, on_grid
 
 DECAY = 0.999  # lambda: share of the old average that a step leaves, FreeMatch's
 
@@ -36,6 +37,19 @@ def freematch_thresholds(confidence: Tensor, probs: Tensor) -> Tensor:
     predictions q of all pixels. T(c) = tau p(c) / max_c p(c).
     """
     return confidence * probs / probs.max()
+
+
+def balanced_thresholds(counts: Tensor, share: Tensor, threshold: float) -> Tensor:
+    """Class-balanced self-training's thresholds (Zou et al. 2018, arXiv 1810.07911), (N,).
+
+    counts (N, BINS): pixels by class and bin of confidence. At least T(c) confident is `share` of
+    class c, the same share of every class; `threshold` for a class without pixels.
+    """
+    total = counts.sum(dim=1, keepdim=True)
+    above = counts.flip(1).cumsum(dim=1).flip(1) >= share * total  # True up to the bin of T(c)
+    place = (above.sum(dim=1) - 1).clamp(min=0)
+    edges = bin_edges(len(counts), counts.device)
+    return torch.where(total[:, 0] > 0, edges[place], threshold).float()
 
 
 class FixedThreshold(nn.Module):
@@ -134,10 +148,36 @@ class FreeMatchThresholds(_Averaged):
         self._add(confidence, sums, valid.sum())
 
 
+class BalancedThresholds(_Averaged):
+    """`balanced_thresholds` that together keep as many pixels as the fixed threshold would.
+
+    So a class that the network is surer of does not crowd out the others. Before the first step
+    they are the fixed one.
+    """
+
+    def __init__(self, num_classes: int, threshold: float, decay: float = DECAY):
+        start = torch.zeros(
+            num_classes * BINS + 1
+        )  # by class and bin; last what the fixed one keeps
+        super().__init__(num_classes, threshold, decay, start)
+
+    def values(self) -> Tensor:
+        counts = self.average[:-1].double().view(self.num_classes, BINS)
+        share = self.average[-1] / counts.sum().clamp(min=1e-12)
+        return balanced_thresholds(counts, share, self.threshold)
+
+    @torch.no_grad()
+    def observe(self, labels: PseudoLabel, logits: Tensor) -> None:
+        labels = on_grid(labels)
+        counts = count_confidences(labels, self.num_classes)
+        self._add(counts, labels.kept(self.threshold).sum(), labels.valid.sum())
+
+
 KINDS: dict[str, Any] = {
     "fixed": FixedThreshold,
     "flexmatch": FlexMatchThresholds,
     "freematch": FreeMatchThresholds,
+    "balanced": BalancedThresholds,
 }
 
 

@@ -84,7 +84,7 @@ def test_known_labels_change_neither_loss_nor_gradient(cfg, train, method):
     assert all(a.grad is b.grad or torch.equal(a.grad, b.grad) for a, b in pairs)
 
 
-@pytest.mark.parametrize("kind", ["flexmatch", "freematch"])
+@pytest.mark.parametrize("kind", ["flexmatch", "freematch", "balanced"])
 def test_adaptive_thresholds_go_on_exactly(cfg, train, kind):
     cfg.MODEL.META_ARCHITECTURE, cfg.MODEL.STUDENTS = "FixMatch", ("local",)
     cfg.MODEL.FIXMATCH.CLASS_THRESHOLDS, cfg.SOLVER.MAX_ITER = kind, 6

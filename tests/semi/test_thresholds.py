@@ -65,6 +65,36 @@ def test_freematch_averages_confidence_and_predictions():
     torch.testing.assert_close(found.values(), torch.stack([tau, tau * two / one]))
 
 
+def test_balanced_thresholds_keep_the_same_share_of_every_class():
+    found = build_thresholds("balanced", 3, 0.9)
+    assert found.values().tolist() == pytest.approx([0.9] * 3)
+    sure = [0.91, 0.93, 0.95, 0.97, 0.99, 0.85]
+    unsure = [0.5, 0.6, 0.7, 0.92]
+    labels = pseudo([0] * 6 + [1] * 4 + [1], [*sure, *unsure, 0.99], [True] * 10 + [False])
+    found.observe(labels, torch.zeros(1, 3, 1, 11))
+    found.update()
+    # 6 of 10 pixels reach 0.9: 4 of 6 of class 0 and 3 of 4 of class 1 are enough.
+    first, second, third = found.values().tolist()
+    assert (first, second, third) == pytest.approx((0.93, 0.6, 0.9), abs=0.01)
+    assert first <= 0.93 and second <= 0.6, "the pixels at the threshold count"
+    kept = labels.kept(found.values()).flatten().tolist()
+    assert kept == [False, *4 * [True], False, False, *3 * [True], False]
+    for _ in range(3):
+        found.observe(pseudo([0] * 8, [0.5] * 8), torch.zeros(1, 3, 1, 8))
+        found.update()
+    # The steps count alike, and in these nothing reaches 0.9: 0.15 over all four. Of class 0 that
+    # is 0.15 * (0.6 + 3) of a step's pixels, so 5.4 tenths of the first step's.
+    assert found.values()[0] == pytest.approx(0.85, abs=0.01)
+
+
+def test_balanced_thresholds_of_a_network_that_is_sure_of_nothing_keep_nothing():
+    found = build_thresholds("balanced", 2, 0.9)
+    labels = pseudo([0, 1], [0.6, 0.7])
+    found.observe(labels, torch.zeros(1, 2, 1, 2))
+    found.update()
+    assert not labels.kept(found.values()).any()
+
+
 def test_the_memory_can_be_shorter(tiny_cfg):
     node = tiny_cfg.MODEL.CO2S
     node.CLASS_THRESHOLDS, node.CLASS_DECAY = "flexmatch", 0.75
@@ -78,7 +108,7 @@ def test_the_memory_can_be_shorter(tiny_cfg):
         build_thresholds("freematch", 3, 0.95, 1.0)
 
 
-@pytest.mark.parametrize("kind", ["flexmatch", "freematch"])
+@pytest.mark.parametrize("kind", ["flexmatch", "freematch", "balanced"])
 def test_a_step_in_parts_or_on_two_processes_is_the_same_step(kind, monkeypatch):
     generator = torch.Generator().manual_seed(0)
     seen = 3 * torch.randn(2, 4, 6, 6, generator=generator)
@@ -110,7 +140,7 @@ def test_one_number_for_all_keeps_no_state():
     found.observe(pseudo([0], [0.99]), torch.zeros(1, 3, 1, 1))
     found.update()
     assert found.values() == 0.95 and not found.state_dict()
-    with pytest.raises(ValueError, match=r"'free'; it may be fixed, flexmatch, freematch"):
+    with pytest.raises(ValueError, match=r"'free'; it may be fixed, flexmatch, freematch, bal"):
         build_thresholds("free", 3, 0.95)
 
 

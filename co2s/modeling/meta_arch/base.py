@@ -28,8 +28,8 @@ from .students import Students
 def add_threshold_config(node: CfgNode) -> None:
     """The keys of a method that `Method.thresholds_of` reads."""
     node.THRESHOLD = 0.95  # tau: a pseudo-label counts from this confidence on
-    node.CLASS_THRESHOLDS = "fixed"  # or "flexmatch", "freematch": one for each class
-    node.CLASS_DECAY = 0.999  # of those two: share of their averages that a step leaves
+    node.CLASS_THRESHOLDS = "fixed"  # or "flexmatch", "freematch", "balanced": one for each class
+    node.CLASS_DECAY = 0.999  # of those three: share of their averages that a step leaves
 
 
 class Method(Students):
