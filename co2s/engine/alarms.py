@@ -96,7 +96,7 @@ class Alarms:
                     kind,
                     f"Class {label} takes over: {100 * share:.0f} % of the pseudo-labels that "
                     f"student {student} keeps, and {100 * usual[label]:.0f} % of the labelled "
-                    "pixels. The others may be forgotten; CLASS_THRESHOLDS freematch may help.",
+                    "pixels. The others may be forgotten; CLASS_THRESHOLDS balanced may help.",
                 )
 
     def _lasts(self, kind: str, so: bool) -> bool:

@@ -166,7 +166,8 @@ def test_the_bench_has_every_method_of_segmentation(data):
         cfg = load_cfg(config, opts, training=True)
         node = cfg.MODEL.get(entry.method.upper(), {})
         if "THRESHOLD" in node and not entry.opts:
-            assert node.THRESHOLD == 0.8, "the same for all that have one"
+            counts = node.THRESHOLD, node.CLASS_THRESHOLDS, node.CLASS_DECAY
+            assert counts == (0.8, "balanced", 0.98), "the same for all that have them"
         found.add(json.dumps(options(cfg)))
     assert len(found) == len(entries)
 
