@@ -1,10 +1,7 @@
 """The processes of a run: those that `torchrun` has started, else those that are started here."""
 
 import argparse
-import atexit
 import os
-import socket
-import sys
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,6 +12,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from co2s.d2 import comm
+from co2s.d2.processes import free_port, leave
 
 from .signals import listening
 from .supervision import supervise
@@ -35,7 +33,7 @@ def run_in_processes(main: Main, args: argparse.Namespace) -> None:
         if dist.is_torchelastic_launched():
             _refuse_numbers(args)
             _work(main, args, "env://")
-            _leave(0)
+            leave(0)
         elif args.num_gpus * args.num_machines == 1:
             main(args)
         else:
@@ -63,7 +61,7 @@ def _start(main: Main, args: argparse.Namespace, method: str = "spawn") -> None:
                 "--dist-url auto finds a port on one machine only. Give the address of machine 0 "
                 "as tcp://<host>:<port>."
             )
-        url = f"tcp://127.0.0.1:{_free_port()}"
+        url = f"tcp://127.0.0.1:{free_port()}"
     context = mp.start_processes(
         _child, (main, args, url), args.num_gpus, join=False, start_method=method
     )
@@ -85,18 +83,7 @@ def _child(local_rank: int, main: Main, args: argparse.Namespace, url: str) -> N
     except Exception:
         traceback.print_exc()
         code = 1
-    _leave(code if isinstance(code, int) else 1)
-
-
-def _leave(code: int) -> None:
-    """End this process at once, after what Python has registered for its end.
-
-    The libraries' own end can still abort one that is through: threads of process groups may run.
-    """
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    leave(code if isinstance(code, int) else 1)
 
 
 def _work(main: Main, args: argparse.Namespace, url: str) -> None:
@@ -131,10 +118,3 @@ def seconds() -> float:
     if not value > 0:
         raise ValueError(f"The environment variable {TIMEOUT} is '{given}': give seconds, as 600.")
     return value
-
-
-def _free_port() -> int:
-    # Another process may still take the port before we use it: then start again.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -29,7 +29,10 @@ def bin_edges(num_classes: int, device: torch.device) -> Tensor:
 
 
 def on_grid(labels: PseudoLabel) -> PseudoLabel:
-    """A grid of SIDE x SIDE pixels of each image of (B, H, W); all where it has fewer."""
+    """A grid of SIDE x SIDE pixels of each image of (B, H, W); all where it has fewer.
+
+    Without what a purifier accepted, whose pixels count at any confidence.
+    """
     at = (slice(None), *_grid(labels.label))
     return PseudoLabel(labels.label[at], labels.confidence[at], labels.valid[at])
 

@@ -5,8 +5,6 @@ uses the thresholds that all steps before it have made, so that they depend neit
 of processes nor on how a step's batch is shared out.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -55,9 +53,10 @@ def balanced_thresholds(counts: Tensor, share: Tensor, threshold: float) -> Tens
 class FixedThreshold(nn.Module):
     """One number for all classes, as the paper has it; nothing is learned, nothing is saved."""
 
-    def __init__(self, num_classes: int, threshold: float):
+    def __init__(self, num_classes: int, threshold: float, decay: float = DECAY):
+        """decay: lambda, from 0 to below 1, of the rules that keep averages."""
         super().__init__()
-        self.num_classes, self.threshold = num_classes, threshold
+        self.num_classes, self.threshold, self.decay = num_classes, threshold, decay
 
     def values(self) -> float | Tensor:
         """What `PseudoLabel.kept` asks for: a number, or (N,) one for each class."""
@@ -65,7 +64,7 @@ class FixedThreshold(nn.Module):
 
     def anew(self) -> "FixedThreshold":
         """The same thresholds as they start."""
-        return type(self)(self.num_classes, self.threshold)
+        return type(self)(self.num_classes, self.threshold, self.decay)
 
     def observe(self, labels: PseudoLabel, logits: Tensor) -> None:
         """See what a student says of a weak view: its labels, and logits (B, N, H, W)."""
@@ -77,23 +76,17 @@ class FixedThreshold(nn.Module):
 class _Averaged(FixedThreshold):
     """Moving averages over the steps of what the pixels of a step amount to.
 
-    They are saved with the model; `seen` is empty whenever it could be. decay: lambda, from 0 to
-    below 1.
+    They are saved with the model; `seen` is empty whenever it could be.
     """
 
     average: Tensor
     seen: Tensor  # sums over the pixels since the last update, and last their number
 
     def __init__(self, num_classes: int, threshold: float, decay: float, start: Tensor):
-        super().__init__(num_classes, threshold)
-        self.decay = decay
+        super().__init__(num_classes, threshold, decay)
         self.register_buffer("average", start)
         seen = torch.zeros(len(start) + 1, dtype=torch.float64)
         self.register_buffer("seen", seen, persistent=False)
-
-    def anew(self) -> "_Averaged":
-        own: Any = type(self)
-        return own(self.num_classes, self.threshold, self.decay)
 
     @torch.no_grad()
     def update(self) -> None:
@@ -156,9 +149,7 @@ class BalancedThresholds(_Averaged):
     """
 
     def __init__(self, num_classes: int, threshold: float, decay: float = DECAY):
-        start = torch.zeros(
-            num_classes * BINS + 1
-        )  # by class and bin; last what the fixed one keeps
+        start = torch.zeros(num_classes * BINS + 1)  # by class and bin; last what tau keeps
         super().__init__(num_classes, threshold, decay, start)
 
     def values(self) -> Tensor:
@@ -173,7 +164,7 @@ class BalancedThresholds(_Averaged):
         self._add(counts, labels.kept(self.threshold).sum(), labels.valid.sum())
 
 
-KINDS: dict[str, Any] = {
+KINDS: dict[str, type[FixedThreshold]] = {
     "fixed": FixedThreshold,
     "flexmatch": FlexMatchThresholds,
     "freematch": FreeMatchThresholds,
@@ -185,12 +176,11 @@ def build_thresholds(
     kind: str, num_classes: int, threshold: float, decay: float = DECAY
 ) -> FixedThreshold:
     """The thresholds of one student; ValueError for a kind that is not in KINDS, or for a decay
-    (of the averages, where there are any) outside of [0, 1)."""
+    outside of [0, 1)."""
     if kind not in KINDS:
         raise ValueError(f"CLASS_THRESHOLDS is {kind!r}; it may be {', '.join(KINDS)}.")
     if not 0 <= decay < 1:
         raise ValueError(
             f"CLASS_DECAY is {decay}; give a share from 0 to below 1: 1 - 1 / N remembers N steps."
         )
-    averaged = issubclass(KINDS[kind], _Averaged)
-    return KINDS[kind](num_classes, threshold, *([decay] if averaged else []))
+    return KINDS[kind](num_classes, threshold, decay)

@@ -2,9 +2,8 @@
 
 import json
 import sys
-from argparse import Namespace
 
-from co2s.d2 import comm
+from co2s.d2 import comm, default_argument_parser
 from co2s.data import register_spec_file
 from co2s.engine import SemiSupervisedTrainer, setup
 from co2s.engine.processes import run_in_processes
@@ -24,7 +23,7 @@ def main(args):
 
 if __name__ == "__main__":
     config, spec, processes, output = sys.argv[1:]
-    run = {"config_file": config, "opts": [], "eval_only": False, "resume": False}
-    machine = {"num_machines": 1, "machine_rank": 0, "dist_url": "auto"}
-    given = Namespace(**run, **machine, num_gpus=int(processes), spec=spec, output=output)
-    run_in_processes(main, given)
+    arguments = ["--config-file", config, "--num-gpus", processes, "--dist-url", "auto"]
+    args = default_argument_parser().parse_args(arguments)
+    args.spec, args.output = spec, output
+    run_in_processes(main, args)

@@ -9,7 +9,6 @@ import importlib.util
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import torch
 
 from co2s.d2 import comm
+from co2s.d2.processes import free_port
 from co2s.engine import processes, signals, supervision, trainer
 
 torch.set_num_threads(1)
@@ -133,12 +133,6 @@ def child(request, rank, port):
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def serve(request):

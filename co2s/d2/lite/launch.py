@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import socket
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,6 +10,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
+from ..processes import free_port, leave
 from . import comm
 from .logger import get_logger
 
@@ -44,7 +41,7 @@ def launch(
             f"dist_url='auto' finds a port on one machine only, got num_machines={num_machines}: "
             "give the address of machine 0 as tcp://<host>:<port>."
         )
-        dist_url = f"tcp://127.0.0.1:{_free_port()}"
+        dist_url = f"tcp://127.0.0.1:{free_port()}"
     if num_machines > 1 and dist_url is not None and dist_url.startswith("file://"):
         get_logger("engine.launch").warning(
             "%s: a shared file is unreliable between machines, prefer tcp://<host>:<port>", dist_url
@@ -53,13 +50,6 @@ def launch(
     mp.start_processes(
         _worker, nprocs=num_gpus_per_machine, args=(*worker_args, args, timeout), daemon=False
     )
-
-
-def _free_port() -> int:
-    # Another process may still take the port before we use it: then start again.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _worker(
@@ -96,15 +86,4 @@ def _worker(
     comm.synchronize()
     main_func(*args)
     dist.destroy_process_group()
-    _leave()
-
-
-def _leave() -> None:
-    """End this process at once, after what Python has registered for its end.
-
-    Threads of process groups may still run, and abort one that is through while it closes down.
-    """
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    leave()
