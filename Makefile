@@ -5,13 +5,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: quickstart test lint lint-rules lint-format lint-types format install clean
+.PHONY: quickstart test test-gpu lint lint-rules lint-format lint-types format install clean
 
 quickstart: $(STAMP)
 	$(BIN)/python tools/quickstart.py
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q tests
+
+# What is the same on a GPU; all other tests see none.
+test-gpu: $(STAMP)
+	CO2S_TEST_GPUS=0 $(BIN)/python -m pytest -q tests/engine/test_on_gpu.py
 
 # Three targets, so that `make --keep-going lint` shows all findings at once.
 lint: lint-rules lint-format lint-types

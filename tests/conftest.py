@@ -12,6 +12,8 @@ from html import unescape
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run in parallel, one core each
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may ask the network, or wait for it
+# None but for `make test-gpu`: tests are the same everywhere, and two processes need no two GPUs.
+os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CO2S_TEST_GPUS", "")
 
 import cv2
 import pytest

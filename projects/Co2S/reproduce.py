@@ -4,8 +4,8 @@
 reproduce.py --datasets gid15 msl --splits 1_8 1_4 --methods OnlySup UniMatch Co2S --seeds 0 1 2
 An entry of --methods is METHOD, or TITLE:METHOD,KEY=VALUE,..., or @FILE for a YAML list of them,
 such as @projects/Co2S/ablations/method.yaml. A dataset is trained as configs/co2s_<dataset>.yaml
-says, or the file in NAME=FILE or in --config-file. --jobs N runs N cells at once (on GPUs one on
-each), --ray those of a cluster; --dry-run says what there is to do and how long it takes.
+says, or the file in NAME=FILE or in --config-file. --jobs N runs N cells at once (dealt out
+over the GPUs), --ray those of a cluster; --dry-run says what there is to do and how long it takes.
 --ceiling adds a row: labelled-only with the labels of the split 1_1, all there are. The same
 command goes on where one was broken off, and several at once share the work. KEY VALUE ... hold for
 all cells. Exit code 1: some cells failed, the others are through; 75: a signal ended it.

@@ -22,7 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser, output: str) -> None:
     add("--seeds", nargs="+", default=["0", "1", "2"])
     add("--output", type=Path, default=Path(output))
     add("--no-floors", dest="floors", action="store_false", help="leave the floors out")
-    add("--jobs", type=int, default=0, help="cells at once; by default one on each GPU, else one")
+    add(
+        "--jobs",
+        type=int,
+        default=0,
+        help="cells at once, dealt out over the GPUs; by default one on each, else one",
+    )
     add("--ray", nargs="?", const="auto", metavar="ADDRESS", help="on the slots of a Ray cluster")
     add("--dry-run", action="store_true", help="say what there is to do, and how long it takes")
 

@@ -1,8 +1,9 @@
-"""Jobs on this machine: one on each GPU, or a few that share the cores."""
+"""Jobs on this machine: dealt out over its GPUs, or over its cores."""
 
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import cycle, islice
 
 import torch
 
@@ -47,19 +48,14 @@ class LocalPool:
 def slots(jobs: int, cfgs: Sequence[CfgNode]) -> list[dict[str, str]]:
     """The environments of so many jobs at once; 0: one on each GPU, else one.
 
-    On GPUs one job has one; on the CPU each has its share of the cores. ValueError where there are
-    fewer GPUs.
+    More jobs than GPUs are dealt out over them: small models leave a GPU idle most of the time.
+    The cores are shared out alike.
     """
     gpus = _gpus() if any(cfg.MODEL.DEVICE.startswith("cuda") for cfg in cfgs) else []
-    if gpus and jobs > len(gpus):
-        raise ValueError(
-            f"--jobs {jobs}: there are {len(gpus)} GPUs ({', '.join(gpus)}), for one cell each. "
-            "Give less, or leave --jobs out."
-        )
     number = jobs or len(gpus) or 1
     threads = {"OMP_NUM_THREADS": str(max(_cores() // number, 1)), **_own_threads()}
-    on_gpus = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus] or [{}] * number
-    return [{**threads, **gpu} for gpu in on_gpus[:number]]
+    dealt = islice(cycle([{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus] or [{}]), number)
+    return [{**threads, **gpu} for gpu in dealt]
 
 
 def _gpus() -> list[str]:

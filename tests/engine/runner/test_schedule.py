@@ -141,7 +141,7 @@ def test_a_lock_of_another_host_is_no_one_s_to_break(stubbed, tmp_path, monkeypa
     assert not stubbed.run(bench).failed
 
 
-def test_gpus_have_one_cell_each_and_the_cpu_s_cores_are_shared_out(stubbed, monkeypatch):
+def test_cells_are_dealt_out_over_the_gpus_and_the_cores_are_shared_out(stubbed, monkeypatch):
     cfg = stubbed.bench("Co2S").all_cells[0].cfg.clone()
     monkeypatch.setattr(local, "_cores", lambda: 12)
     monkeypatch.delenv("OMP_NUM_THREADS")
@@ -156,5 +156,6 @@ def test_gpus_have_one_cell_each_and_the_cpu_s_cores_are_shared_out(stubbed, mon
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert [slot["CUDA_VISIBLE_DEVICES"] for slot in slots(1, [cfg])] == ["5"]
-    with pytest.raises(ValueError, match=r"--jobs 3: there are 2 GPUs \(5, 7\), for one cell each"):
-        slots(3, [cfg])
+    dealt = slots(6, [cfg])
+    assert [slot["CUDA_VISIBLE_DEVICES"] for slot in dealt] == ["5", "7"] * 3
+    assert {slot["OMP_NUM_THREADS"] for slot in dealt} == {"2"}
