@@ -1,4 +1,4 @@
-"""Tables as text, whose columns stay columns whatever the names in them hold."""
+"""Tables and figures as text; columns stay columns whatever the names in them hold."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +19,11 @@ def text_table(
     names = [_cell(name, style) for name in headers]
     options = {"disable_numparse": [0], **options}
     return tabulate(shown, headers=names, tablefmt=style, **options)
+
+
+def signed(value: float) -> str:
+    """A difference with its sign and one decimal; what rounds to nothing is +0.0."""
+    return f"{round(value, 1) + 0.0:+.1f}"
 
 
 def _cell(value: Any, style: str) -> Any:

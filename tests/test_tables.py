@@ -5,7 +5,7 @@ import re
 import pytest
 from wcwidth import wcswidth
 
-from co2s.tables import text_table
+from co2s.tables import signed, text_table
 
 NAMES = ["建筑", "forêt | bois", "🌳 дерево", "007", "1e3", "a\nb", "fore\u0302t"]
 
@@ -24,3 +24,12 @@ def test_cells_of_a_pipe_table_are_the_names():
     assert all(len(row) == 2 for row in cells)
     shown = [row[0].strip().replace(r"\|", "|") for row in cells]
     assert shown == [name.replace("\n", r"\n") for name in NAMES]
+
+
+def test_no_difference_has_a_minus():
+    assert [signed(value) for value in (-0.04, 0.04, -0.06, 1.25)] == [
+        "+0.0",
+        "+0.0",
+        "-0.1",
+        "+1.2",
+    ]

@@ -10,6 +10,7 @@ import numpy as np
 from co2s.d2 import META_ARCH_REGISTRY, CfgNode, comm, seed_all_rng
 from co2s.evaluation.bootstrap import Estimate, mean_iou, paired_gain
 from co2s.files import write_json, write_text
+from co2s.tables import signed
 
 from .checkpoints import last_checkpoint
 from .report import FREE, REPORT, draw_page, options, refuse_other_options
@@ -99,11 +100,11 @@ def sentence(part: Mapping[str, Any], dataset: str = "") -> str:
     low, high = part["interval"]
     where = f" on {dataset}" if dataset else ""
     if low > 0:
-        verdict = f"gave {part['gain']:+.1f} points of mIoU{where}"
+        verdict = f"gave {signed(part['gain'])} points of mIoU{where}"
     elif high < 0:
-        verdict = f"harmed: {part['gain']:+.1f} points of mIoU{where}"
+        verdict = f"harmed: {signed(part['gain'])} points of mIoU{where}"
     else:
-        verdict = f"made no clear difference{where}: {part['gain']:+.1f} points of mIoU"
+        verdict = f"made no clear difference{where}: {signed(part['gain'])} points of mIoU"
     return (
         f"The unlabelled images {verdict} (95 % interval over {part['images']} images {low:.1f} to "
         f"{high:.1f}; one seed each)."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from co2s.evaluation.bootstrap import Estimate
 from co2s.files import write_text
-from co2s.tables import text_table
+from co2s.tables import signed, text_table
 
 from .records import as_csv
 from .table import Line, Spread, Table
@@ -106,7 +106,7 @@ def _range(interval: Estimate | None) -> str:
 
 
 def _gain(gain: Estimate | None) -> str:
-    return f"{gain.value:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})" if gain else ""
+    return f"{signed(gain.value)} ({signed(gain.low)} to {signed(gain.high)})" if gain else ""
 
 
 def _number(value: float | None, style: str) -> str:
