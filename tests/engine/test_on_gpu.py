@@ -45,10 +45,11 @@ def test_a_step_has_the_cpu_s_losses_and_gradients(tiny_cfg, eager, method_batch
     batch = method_batch(tiny_cfg)
     expected, found = (step(tiny_cfg, batch, device) for device in ("cpu", "cuda"))
     # Rounding is all that a bias has which every class shares; and signs flip in absolute errors.
-    noise = 1e-4 * torch.stack([value.norm() for value in expected.values()]).max()
+    norms = [value.norm() for name, value in expected.items() if name.startswith("students.")]
+    noise = 1e-4 * torch.stack(norms).max()
     for name, value in expected.items():
         error = (found[name] - value).norm()
-        assert error < 1e-3 * value.norm() + noise, f"{name}: {error:.1e} of {value.norm():.1e}"
+        assert error < 1e-2 * value.norm() + noise, f"{name}: {error:.1e} of {value.norm():.1e}"
 
 
 @pytest.mark.parametrize("dtype", ["", "bf16", "fp16"])
