@@ -99,12 +99,13 @@ def sentence(part: Mapping[str, Any], dataset: str = "") -> str:
     """What the unlabelled images gave, in words."""
     low, high = part["interval"]
     where = f" on {dataset}" if dataset else ""
+    points = f"{signed(part['gain'])} points of mIoU"
     if low > 0:
-        verdict = f"gave {signed(part['gain'])} points of mIoU{where}"
+        verdict = f"gave {points}{where}"
     elif high < 0:
-        verdict = f"harmed: {signed(part['gain'])} points of mIoU{where}"
+        verdict = f"harmed: {points}{where}"
     else:
-        verdict = f"made no clear difference{where}: {signed(part['gain'])} points of mIoU"
+        verdict = f"made no clear difference{where}: {points}"
     return (
         f"The unlabelled images {verdict} (95 % interval over {part['images']} images {low:.1f} to "
         f"{high:.1f}; one seed each)."

@@ -18,8 +18,7 @@ def test_two_processes(source, tmp_path):
     if source == "detectron2" and not _installed():
         pytest.skip("detectron2 is not installed: there is nothing to compare the subset with")
     script = Path(__file__).with_name("two_processes.py")
-    # No GPU, so that this is gloo everywhere.
-    env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-W", "ignore", str(script), source, str(tmp_path)]
     done = subprocess.run(command, env=env, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
